@@ -1,0 +1,96 @@
+package fleet
+
+import "time"
+
+// ContainerState is the engine's word for where a container is.
+type ContainerState string
+
+// States of a container.
+const (
+	ContainerCreated ContainerState = "created"
+	ContainerRunning ContainerState = "running"
+	ContainerPaused  ContainerState = "paused"
+	ContainerExited  ContainerState = "exited"
+	// ContainerGone: the engine does not have it (any more).
+	ContainerGone ContainerState = "gone"
+)
+
+// ContainerSpec is all that an engine needs to create an instance's container.
+type ContainerSpec struct {
+	Instance Instance
+	Spec     Spec
+	// Networks are joined in order; the first gives the instance its address.
+	// None means the environment's default network.
+	Networks []Network
+	Epoch    int64
+}
+
+// Container is what the engine says of one of our containers.
+type Container struct {
+	ID           string
+	Name         string
+	InstanceID   string
+	DefinitionID string
+	DeploymentID string
+	Environment  string
+	Epoch        int64
+	State        ContainerState
+	ExitCode     int
+	OOMKilled    bool
+	Error        string // the engine's own message about a failed start
+	IPAddress    string
+	Node         string
+	Ports        map[int]int // container port → published host port
+	StartedAt    time.Time
+	FinishedAt   time.Time
+	CreatedAt    time.Time
+}
+
+// ContainerEvent is one change that the engine reports.
+type ContainerEvent struct {
+	ContainerID string
+	InstanceID  string
+	// State is the state that the container is in after the change.
+	State     ContainerState
+	ExitCode  int
+	OOMKilled bool
+	At        time.Time
+}
+
+// WorkloadState is everything that decides what has to happen to a workload:
+// the input of the planner, read in one transaction.
+type WorkloadState struct {
+	Workload
+	// Target is what should run: the deployment in progress, or the last one that completed.
+	Target *Deployment
+	// Live is the last deployment that completed, nil before the first and after a removal.
+	Live *Deployment
+	// Instances are all that are not terminated, oldest first.
+	Instances []Instance
+	// Deployments are those that Instances belong to, with Target and Live, by id.
+	Deployments map[string]Deployment
+	// Networks are the active networks of the environment, by name.
+	Networks map[string]Network
+}
+
+// HealthTarget is an instance whose health is to be checked.
+type HealthTarget struct {
+	InstanceID string
+	Workload   Workload
+	Address    string // IP address
+	Port       int
+	Check      HealthCheck
+	StartedAt  time.Time
+	Health     Health
+}
+
+// HealthUpdate is the newest verdict on an instance.
+type HealthUpdate struct {
+	InstanceID string
+	Health     Health
+	// Changed asks for an event in the audit trail.
+	Changed bool
+	Result  HealthResult
+	// Recent are the last results, oldest first.
+	Recent []HealthResult
+}

@@ -1,0 +1,71 @@
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+)
+
+// Store is what the API reads and writes directly. Every method acts for the
+// principal of the context's call, under row level security; ErrNotFound also
+// stands for what the principal may not see.
+type Store interface {
+	// CreateDefinition stores a definition at revision 1. ErrAlreadyExists when the name is taken.
+	CreateDefinition(ctx context.Context, d fleet.Definition, credentials *fleet.RegistryCredentials) (fleet.Definition, error)
+	Definition(ctx context.Context, id string) (fleet.Definition, error)
+	ListDefinitions(ctx context.Context, f fleet.DefinitionFilter, p fleet.Page) (fleet.Result[fleet.Definition], error)
+	// UpdateDefinition reads, changes and writes a definition under a row lock and
+	// raises its revision if something changed.
+	UpdateDefinition(ctx context.Context, id string, credentials fleet.CredentialsChange, change func(*fleet.Definition) error) (fleet.Definition, error)
+	// DeleteDefinition marks it deleted. ErrInUse while it is deployed.
+	DeleteDefinition(ctx context.Context, id string) error
+
+	Network(ctx context.Context, id string) (fleet.Network, error)
+	ListNetworks(ctx context.Context, f fleet.NetworkFilter, p fleet.Page) (fleet.Result[fleet.Network], error)
+
+	Instance(ctx context.Context, id string) (fleet.Instance, error)
+	ListInstances(ctx context.Context, f fleet.InstanceFilter, p fleet.Page) (fleet.Result[fleet.Instance], error)
+
+	Deployment(ctx context.Context, id string) (fleet.Deployment, error)
+	ListDeployments(ctx context.Context, f fleet.DeploymentFilter, p fleet.Page) (fleet.Result[fleet.Deployment], error)
+	// DeploymentInstances lists every instance of a deployment, terminated ones too.
+	DeploymentInstances(ctx context.Context, id string) ([]fleet.Instance, error)
+
+	ListEvents(ctx context.Context, f fleet.EventFilter, p fleet.Page) (fleet.Result[fleet.Event], error)
+
+	// Ping reports whether the database answers.
+	Ping(ctx context.Context) error
+}
+
+// Deployer accepts deployments, actions and changes of networks.
+type Deployer interface {
+	// Deploy starts a rollout. ErrNotFound, ErrConflict (another revision than
+	// asked for), ErrImageNotFound, ErrRefused with the field at fault (a network
+	// that the environment lacks), ErrUnavailable.
+	Deploy(ctx context.Context, r fleet.DeployRequest) (fleet.Deployment, error)
+	// Remove starts taking the definition out of the environment; ErrNotFound when it is not deployed there.
+	Remove(ctx context.Context, w fleet.Workload) (fleet.Deployment, error)
+	// Act asks for an action; ErrConflict when the instance is terminated.
+	Act(ctx context.Context, instanceID string, action fleet.Action, force bool, reason string) (fleet.Instance, error)
+	// CreateNetwork makes the network in the engine and stores it, or neither. ErrAlreadyExists, ErrRefused.
+	CreateNetwork(ctx context.Context, n fleet.Network) (fleet.Network, error)
+	// UpdateNetwork changes it; ErrInUse while containers are attached and the engine's network would change.
+	UpdateNetwork(ctx context.Context, id string, change func(*fleet.Network) error) (fleet.Network, error)
+	// DeleteNetwork removes it; ErrInUse while a deployed definition or a container needs it.
+	DeleteNetwork(ctx context.Context, id string) error
+}
+
+// Engine is what the API asks of the container engine directly.
+type Engine interface {
+	// Logs returns at most limit lines of the container after the time since,
+	// oldest first, and whether more follow; with a zero since, the last lines.
+	Logs(ctx context.Context, containerID string, since time.Time, limit int, source string) (lines []fleet.LogLine, more bool, err error)
+	// Ping reports whether the engine answers.
+	Ping(ctx context.Context) error
+}
+
+// Authenticator turns a bearer token into its principal; ErrUnauthenticated.
+type Authenticator interface {
+	Authenticate(ctx context.Context, secret string) (fleet.Principal, error)
+}
