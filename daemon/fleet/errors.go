@@ -16,6 +16,8 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrInUse: something else still needs the noun.
 	ErrInUse = errors.New("in use")
+	// ErrInvalid: the request can never be right as it is.
+	ErrInvalid = errors.New("invalid")
 	// ErrForbidden: the principal's role or environments do not allow it.
 	ErrForbidden = errors.New("forbidden")
 	// ErrUnauthenticated: no valid token.
