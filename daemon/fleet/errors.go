@@ -3,6 +3,7 @@ package fleet
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Sentinel errors. Adapters translate their own errors into these once, at
@@ -55,3 +56,26 @@ func Errorf(kind error, format string, args ...any) error {
 func FieldErrorf(kind error, field, format string, args ...any) error {
 	return &Error{Kind: kind, Field: field, Message: fmt.Sprintf(format, args...)}
 }
+
+// FieldError says what is wrong with one field, named as a path such as
+// "resource_limits.cpu".
+type FieldError struct {
+	Field   string
+	Message string
+}
+
+// InvalidError is ErrInvalid with every field that is wrong.
+type InvalidError struct {
+	Fields []FieldError
+}
+
+func (e *InvalidError) Error() string {
+	parts := make([]string, len(e.Fields))
+	for i, f := range e.Fields {
+		parts[i] = f.Field + ": " + f.Message
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Unwrap makes errors.Is find ErrInvalid.
+func (e *InvalidError) Unwrap() error { return ErrInvalid }
