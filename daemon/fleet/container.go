@@ -50,6 +50,7 @@ type Container struct {
 type ContainerEvent struct {
 	ContainerID string
 	InstanceID  string
+	Workload    Workload // from the container's labels
 	// State is the state that the container is in after the change.
 	State     ContainerState
 	ExitCode  int

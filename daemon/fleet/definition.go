@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"bytes"
+	"encoding/json"
 	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
@@ -162,4 +164,13 @@ type Definition struct {
 	CreatedBy string
 	CreatedAt time.Time
 	UpdatedAt time.Time
+}
+
+// SameContainers reports whether containers of the two specs are
+// interchangeable: everything is equal but the range of replicas.
+func (s Spec) SameContainers(other Spec) bool {
+	s.Scaling, other.Scaling = Scaling{}, Scaling{}
+	a, errA := json.Marshal(s)
+	b, errB := json.Marshal(other)
+	return errA == nil && errB == nil && bytes.Equal(a, b)
 }

@@ -1,0 +1,37 @@
+package deploy
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// Bounds of the time between two tries of something that is unavailable.
+const (
+	firstRetry = 200 * time.Millisecond
+	lastRetry  = 5 * time.Second
+)
+
+// backoff is the growing time between tries, with jitter.
+type backoff struct{ next time.Duration }
+
+func newBackoff() *backoff { return &backoff{next: firstRetry} }
+
+func (b *backoff) reset() { b.next = firstRetry }
+
+// delay is the time until the next try; it doubles with each call.
+func (b *backoff) delay() time.Duration {
+	d := b.next
+	b.next = min(2*b.next, lastRetry)
+	return d/2 + rand.N(d/2+1)
+}
+
+// wait sleeps for the delay, or until the context ends.
+func (b *backoff) wait(ctx context.Context) {
+	timer := time.NewTimer(b.delay())
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,358 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+)
+
+const (
+	// portTries bounds how many host ports are tried for one container port.
+	portTries = 5
+	// tailLines is how many of its last lines a failed instance leaves in the deployment's errors.
+	tailLines = 20
+	// maxErrors bounds the errors stored with a deployment.
+	maxErrors = 10
+)
+
+// executor does steps. Each may be done twice without harm.
+type executor struct {
+	store   Store
+	engine  Engine
+	log     *slog.Logger
+	slots   chan struct{} // bounds work on containers over all workloads
+	started func()
+	epoch   int64
+}
+
+// do executes an outline: what concerns the whole workload first, then the
+// steps on single instances, all at once. A failure of one disturbs no other.
+func (x *executor) do(ctx context.Context, state fleet.WorkloadState, o Outline) error {
+	if err := x.progress(ctx, state, o); err != nil {
+		return err
+	}
+	if err := x.prepare(ctx, state, o.Steps); err != nil {
+		return err
+	}
+	var group errgroup.Group
+	for _, s := range o.Steps {
+		if single(s.Kind) {
+			group.Go(func() error { return x.inSlot(ctx, func() error { return x.one(ctx, state, s) }) })
+		}
+	}
+	return group.Wait()
+}
+
+// single reports whether a step is work on one instance's container.
+func single(k StepKind) bool {
+	switch k {
+	case StepCreate, StepStart, StepRestart, StepStop, StepRemove:
+		return true
+	default:
+		return false
+	}
+}
+
+// prepare does the steps that concern the whole workload, in their order.
+func (x *executor) prepare(ctx context.Context, state fleet.WorkloadState, steps []Step) error {
+	var additions []Step
+	pulled := false
+	for _, s := range steps {
+		var err error
+		switch s.Kind {
+		case StepPull:
+			if !pulled {
+				pulled = true
+				err = x.pull(ctx, state)
+			}
+		case StepKeep:
+			err = x.keep(ctx, state, s.Instance)
+		case StepAdd:
+			additions = append(additions, s)
+		case StepComplete:
+			err = x.complete(ctx, state)
+		case StepFail:
+			err = x.fail(ctx, state, s)
+		default:
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", s, err)
+		}
+	}
+	return x.add(ctx, state, additions)
+}
+
+// inSlot bounds the work on containers that goes on at the same time.
+func (x *executor) inSlot(ctx context.Context, do func() error) error {
+	select {
+	case x.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-x.slots }()
+	return do()
+}
+
+// one does a step on a single instance.
+func (x *executor) one(ctx context.Context, state fleet.WorkloadState, s Step) error {
+	var err error
+	switch s.Kind {
+	case StepCreate:
+		err = x.create(ctx, state, s.Instance)
+	case StepStart:
+		err = x.start(ctx, state, s.Instance)
+	case StepRestart:
+		if err = x.engine.StopContainer(ctx, s.Instance.ContainerID, stopTimeout(state, s.Instance), s.Instance.Force); err == nil {
+			err = x.start(ctx, state, s.Instance)
+		}
+	case StepStop:
+		err = x.stop(ctx, state, s.Instance)
+	case StepRemove:
+		err = x.remove(ctx, state, s)
+	default:
+		err = fmt.Errorf("unknown step %q", s.Kind)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", s, err)
+	}
+	return nil
+}
+
+// pull makes the target's image available. An image that is gone for good is
+// found again by the create step, which gives the failure to the instance.
+func (x *executor) pull(ctx context.Context, state fleet.WorkloadState) error {
+	credentials, err := x.store.RegistryCredentials(ctx, state.DefinitionID)
+	if err != nil && !errors.Is(err, fleet.ErrNotFound) {
+		return fmt.Errorf("read registry credentials: %w", err)
+	}
+	err = x.engine.EnsureImage(ctx, state.Target.ImageDigest, credentials)
+	if permanent(err) {
+		x.log.Warn("cannot pull the image", "image", state.Target.ImageDigest, "error", err)
+		return nil
+	}
+	return err
+}
+
+// permanent reports whether repeating a call would change nothing.
+func permanent(err error) bool {
+	return errors.Is(err, fleet.ErrRefused) || errors.Is(err, fleet.ErrImageNotFound) || errors.Is(err, fleet.ErrPortTaken)
+}
+
+func (x *executor) keep(ctx context.Context, state fleet.WorkloadState, i fleet.Instance) error {
+	_, err := x.store.UpdateInstance(ctx, i.ID, func(row *fleet.Instance) ([]fleet.Event, error) {
+		row.DeploymentID = state.Target.ID
+		return nil, nil
+	})
+	return err
+}
+
+// add writes the intent to run new replicas.
+func (x *executor) add(ctx context.Context, state fleet.WorkloadState, steps []Step) error {
+	if len(steps) == 0 {
+		return nil
+	}
+	instances := make([]fleet.Instance, len(steps))
+	for k, s := range steps {
+		instances[k] = newInstance(*state.Target, s.Instance.Replica)
+	}
+	_, err := x.store.AddInstances(ctx, instances)
+	return err
+}
+
+func newInstance(d fleet.Deployment, replica int) fleet.Instance {
+	id := uuid.Must(uuid.NewV7()).String()
+	i := fleet.Instance{
+		ID:             id,
+		DefinitionID:   d.DefinitionID,
+		DefinitionName: d.Spec.Name,
+		ServiceName:    d.Spec.ServiceName,
+		DeploymentID:   d.ID,
+		Environment:    d.Environment,
+		Name:           fleet.InstanceName(d.Spec.Name, d.Environment, replica, id),
+		ImageTag:       d.ImageTag,
+		ImageDigest:    d.ImageDigest,
+		Current:        fleet.StatusPending,
+		Desired:        fleet.StatusRunning,
+		Health:         fleet.HealthUnknown,
+		Replica:        replica,
+	}
+	if d.Spec.Network.PublishPorts {
+		i.Ports = make(map[int]int)
+		for _, port := range d.Spec.Network.Ports {
+			i.Ports[port] = 0
+		}
+	}
+	return i
+}
+
+// create makes the instance's container and starts it. What the engine refuses
+// for good makes the instance failed.
+func (x *executor) create(ctx context.Context, state fleet.WorkloadState, i fleet.Instance) error {
+	d, ok := state.Deployments[i.DeploymentID]
+	if !ok {
+		return fmt.Errorf("deployment %s is unknown: %w", i.DeploymentID, fleet.ErrNotFound)
+	}
+	networks, err := joined(d.Spec, state.Networks, i.Environment)
+	if err != nil {
+		return x.refused(ctx, i, err)
+	}
+	spec := fleet.ContainerSpec{Instance: i, Spec: d.Spec, Networks: networks, Epoch: x.epoch}
+	id, warnings, err := x.engine.EnsureContainer(ctx, spec)
+	if err != nil {
+		return x.refused(ctx, i, err)
+	}
+	for _, w := range warnings {
+		x.log.Warn("the engine warned about a container", "instance", i.Name, "warning", w)
+	}
+	i.ContainerID = id
+	return x.start(ctx, state, i)
+}
+
+// joined are the networks that an instance joins, in order.
+func joined(s fleet.Spec, networks map[string]fleet.Network, environment string) ([]fleet.Network, error) {
+	var list []fleet.Network
+	for _, names := range [][]string{s.Network.InternalNetworks, s.Network.ExternalNetworks} {
+		for _, name := range names {
+			n, ok := networks[name]
+			if !ok {
+				return nil, fleet.Errorf(fleet.ErrRefused, "environment %s has no network %q", environment, name)
+			}
+			list = append(list, n)
+		}
+	}
+	return list, nil
+}
+
+// start starts the instance's container and writes what has become of it. A
+// host port that a foreign process holds is exchanged for another.
+func (x *executor) start(ctx context.Context, state fleet.WorkloadState, i fleet.Instance) error {
+	err := x.engine.StartContainer(ctx, i.ContainerID)
+	switch {
+	case errors.Is(err, fleet.ErrNotFound):
+		return x.record(ctx, state, i, fleet.Container{ID: i.ContainerID, State: fleet.ContainerGone})
+	case errors.Is(err, fleet.ErrPortTaken) && len(i.Ports) > 0:
+		return x.otherPorts(ctx, i, err)
+	case err != nil:
+		return x.refused(ctx, i, err)
+	}
+	c, err := x.engine.InspectContainer(ctx, i.ContainerID)
+	if err != nil {
+		return err
+	}
+	if err := x.record(ctx, state, i, c); err != nil {
+		return err
+	}
+	x.started()
+	return nil
+}
+
+// record writes what the engine says of an instance's container.
+func (x *executor) record(ctx context.Context, state fleet.WorkloadState, i fleet.Instance, c fleet.Container) error {
+	checked := hasCheck(state, i)
+	_, err := x.store.UpdateInstance(ctx, i.ID, func(row *fleet.Instance) ([]fleet.Event, error) {
+		if row.ContainerID == "" && c.State == fleet.ContainerGone {
+			row.ContainerID = c.ID
+		}
+		return Observe(row, c, checked), nil
+	})
+	return err
+}
+
+// otherPorts leases other host ports and removes the container, so that the next pass creates it with them.
+func (x *executor) otherPorts(ctx context.Context, i fleet.Instance, cause error) error {
+	if len(i.RecentExits) >= portTries {
+		return x.refused(ctx, i, cause)
+	}
+	if err := x.engine.RemoveContainer(ctx, i.ContainerID); err != nil {
+		return err
+	}
+	for port := range i.Ports {
+		if _, err := x.store.ReleasePort(ctx, i.ID, port); err != nil {
+			return fmt.Errorf("lease another host port: %w", err)
+		}
+	}
+	_, err := x.store.UpdateInstance(ctx, i.ID, func(row *fleet.Instance) ([]fleet.Event, error) {
+		row.ContainerID, row.Current = "", fleet.StatusPending
+		row.RecentExits = append(row.RecentExits, time.Now().UTC())
+		return nil, nil
+	})
+	return err
+}
+
+// refused gives a permanent failure to the instance; any other error goes back, to be tried again.
+func (x *executor) refused(ctx context.Context, i fleet.Instance, cause error) error {
+	if !permanent(cause) {
+		return cause
+	}
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	_, err := x.store.UpdateInstance(ctx, i.ID, func(row *fleet.Instance) ([]fleet.Event, error) {
+		row.ContainerID, row.Current, row.Error = i.ContainerID, fleet.StatusFailed, cause.Error()
+		row.RecentExits = append(row.RecentExits, now)
+		if extra := len(row.RecentExits) - keptExits; extra > 0 {
+			row.RecentExits = row.RecentExits[extra:]
+		}
+		e := event(*row, fleet.EventFailed, nil)
+		e.Error = row.Error
+		return []fleet.Event{e}, nil
+	})
+	return err
+}
+
+func (x *executor) stop(ctx context.Context, state fleet.WorkloadState, i fleet.Instance) error {
+	if i.ContainerID == "" {
+		_, err := x.store.UpdateInstance(ctx, i.ID, func(row *fleet.Instance) ([]fleet.Event, error) {
+			row.Current = fleet.StatusStopped
+			return []fleet.Event{event(*row, fleet.EventStopped, nil)}, nil
+		})
+		return err
+	}
+	if err := x.engine.StopContainer(ctx, i.ContainerID, stopTimeout(state, i), i.Force); err != nil {
+		return err
+	}
+	c, err := x.engine.InspectContainer(ctx, i.ContainerID)
+	if err != nil {
+		return err
+	}
+	return x.record(ctx, state, i, c)
+}
+
+// remove stops and removes the instance's container, under its name where a
+// crash kept its id from being written, and ends the instance.
+func (x *executor) remove(ctx context.Context, state fleet.WorkloadState, s Step) error {
+	i := s.Instance
+	container := i.ContainerID
+	if container == "" {
+		container = i.Name
+	}
+	if err := x.engine.StopContainer(ctx, container, stopTimeout(state, i), i.Force); err != nil {
+		return err
+	}
+	if err := x.engine.RemoveContainer(ctx, container); err != nil {
+		return err
+	}
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	_, err := x.store.UpdateInstance(ctx, i.ID, func(row *fleet.Instance) ([]fleet.Event, error) {
+		if row.Current == fleet.StatusTerminated {
+			return nil, nil
+		}
+		row.Current, row.Desired = fleet.StatusTerminated, fleet.StatusTerminated
+		row.IPAddress, row.Health, row.StoppedAt = "", fleet.HealthUnknown, &now
+		return []fleet.Event{event(*row, fleet.EventTerminated, map[string]any{"reason": s.Reason})}, nil
+	})
+	return err
+}
+
+// stopTimeout is the grace in seconds between the stop signal and the kill.
+func stopTimeout(state fleet.WorkloadState, i fleet.Instance) int {
+	if d, ok := state.Deployments[i.DeploymentID]; ok && d.Spec.Runtime.StopTimeout > 0 {
+		return d.Spec.Runtime.StopTimeout
+	}
+	return fleet.DefaultStopTimeout
+}

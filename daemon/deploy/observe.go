@@ -1,0 +1,142 @@
+package deploy
+
+import (
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+)
+
+// keptExits bounds how many exits an instance remembers.
+const keptExits = 2 * CrashLimit
+
+// Observe brings an instance up to date with what the engine says of its
+// container, and returns the events to record. checked says whether its
+// definition has a health check; without one, running is healthy. It is pure, and
+// returns nothing and changes nothing when the facts are known already.
+func Observe(i *fleet.Instance, c fleet.Container, checked bool) []fleet.Event {
+	switch {
+	case i.Current == fleet.StatusTerminated:
+		return nil
+	case c.State == fleet.ContainerGone:
+		return observeGone(i)
+	}
+	i.ContainerID = c.ID
+	if c.Node != "" {
+		i.Node = c.Node
+	}
+	switch c.State {
+	case fleet.ContainerRunning, fleet.ContainerPaused:
+		return observeRunning(i, c, checked)
+	case fleet.ContainerExited:
+		return observeExited(i, c)
+	default:
+		return nil
+	}
+}
+
+func observeRunning(i *fleet.Instance, c fleet.Container, checked bool) []fleet.Event {
+	i.IPAddress = c.IPAddress
+	if len(c.Ports) > 0 && !maps.Equal(i.Ports, c.Ports) {
+		i.Ports = maps.Clone(c.Ports)
+	}
+	started := c.StartedAt.UTC().Truncate(time.Microsecond) // the store's resolution
+	if i.Current == fleet.StatusRunning && i.StartedAt != nil && i.StartedAt.Equal(started) {
+		return nil
+	}
+	if i.StartedAt != nil {
+		i.Restarts++
+	}
+	i.Current, i.StartedAt, i.Error, i.Force = fleet.StatusRunning, &started, "", false
+	i.Health = fleet.HealthUnknown
+	if !checked {
+		i.Health = fleet.HealthHealthy
+	}
+	return []fleet.Event{event(*i, fleet.EventStarted, map[string]any{"restart_count": i.Restarts, "container_id": c.ID})}
+}
+
+func observeExited(i *fleet.Instance, c fleet.Container) []fleet.Event {
+	finished := c.FinishedAt.UTC().Truncate(time.Microsecond)
+	known := i.Current == fleet.StatusStopped || i.Current == fleet.StatusFailed
+	if known && i.StoppedAt != nil && !finished.After(*i.StoppedAt) {
+		return nil
+	}
+	code := c.ExitCode
+	i.ExitCode, i.StoppedAt, i.IPAddress, i.Health = &code, &finished, "", fleet.HealthUnknown
+	if i.Desired != fleet.StatusRunning || restartDue(*i) {
+		i.Current, i.Error = fleet.StatusStopped, ""
+		return []fleet.Event{event(*i, fleet.EventStopped, map[string]any{"exit_code": code})}
+	}
+	i.Current, i.Error = fleet.StatusFailed, exitMessage(*i, c)
+	i.RecentExits = append(i.RecentExits, finished)
+	if extra := len(i.RecentExits) - keptExits; extra > 0 {
+		i.RecentExits = i.RecentExits[extra:]
+	}
+	if _, ok := NextStart(i.RecentExits); !ok {
+		i.Error = fmt.Sprintf("crash loop: %d exits within %s, left stopped; last: %s; start it or deploy again once the cause is mended",
+			len(recentExits(i.RecentExits)), CrashWindow, i.Error)
+	}
+	failed := event(*i, fleet.EventFailed, map[string]any{"exit_code": code, "oom_killed": c.OOMKilled})
+	failed.Error = i.Error
+	return []fleet.Event{failed}
+}
+
+// exitMessage says how a container ended, in a sentence.
+func exitMessage(i fleet.Instance, c fleet.Container) string {
+	after := ""
+	if i.StartedAt != nil || !c.StartedAt.IsZero() {
+		after = fmt.Sprintf(" after %s", c.FinishedAt.Sub(c.StartedAt).Round(10*time.Millisecond))
+	}
+	switch {
+	case c.OOMKilled:
+		return fmt.Sprintf("exited with code %d%s: it needed more memory than its limit", c.ExitCode, after)
+	case c.Error != "":
+		return fmt.Sprintf("exited with code %d%s: %s", c.ExitCode, after, c.Error)
+	default:
+		return fmt.Sprintf("exited with code %d%s", c.ExitCode, after)
+	}
+}
+
+// observeGone: the container was removed by somebody else.
+func observeGone(i *fleet.Instance) []fleet.Event {
+	if i.ContainerID == "" {
+		return nil
+	}
+	lost := i.ContainerID
+	i.ContainerID, i.IPAddress, i.Health = "", "", fleet.HealthUnknown
+	if i.Desired == fleet.StatusStopped {
+		i.Current = fleet.StatusStopped
+	} else {
+		i.Current = fleet.StatusPending
+	}
+	failed := event(*i, fleet.EventFailed, map[string]any{"container_id": lost})
+	failed.Error = "the container was removed from outside"
+	return []fleet.Event{failed}
+}
+
+// event is an event about an instance, made by the daemon.
+func event(i fleet.Instance, kind string, data map[string]any) fleet.Event {
+	return fleet.Event{
+		InstanceID:   i.ID,
+		DefinitionID: i.DefinitionID,
+		DeploymentID: i.DeploymentID,
+		Environment:  i.Environment,
+		Type:         kind,
+		Source:       fleet.SourceSystem,
+		Data:         data,
+	}
+}
+
+// known reports whether an engine's report tells nothing that the row does not
+// say already. A report without a state asks for a look in any case.
+func known(i fleet.Instance, e fleet.ContainerEvent) bool {
+	switch e.State {
+	case fleet.ContainerCreated:
+		return true
+	case fleet.ContainerRunning:
+		return i.Current == fleet.StatusRunning && i.StartedAt != nil && e.At.Sub(*i.StartedAt).Abs() < time.Second
+	default:
+		return false
+	}
+}

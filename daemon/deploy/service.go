@@ -1,0 +1,246 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+)
+
+// Service accepts what users ask for: it checks, writes the wish and returns;
+// the Controller of the leader carries it out.
+type Service struct {
+	store  Store
+	engine Engine
+	// wake tells a controller in this process at once, rather than by way of the database.
+	wake func(fleet.Workload)
+}
+
+// NewService makes a Service. wake is called after each accepted wish.
+func NewService(store Store, engine Engine, wake func(fleet.Workload)) *Service {
+	return &Service{store: store, engine: engine, wake: wake}
+}
+
+// Deploy starts a rollout of the definition's current revision. It resolves the
+// image first, so that a deployment always names content that exists.
+func (s *Service) Deploy(ctx context.Context, r fleet.DeployRequest) (fleet.Deployment, error) {
+	if id, found, err := s.store.FindReplay(ctx); err != nil {
+		return fleet.Deployment{}, err
+	} else if found {
+		return s.store.Deployment(ctx, id)
+	}
+	definition, err := s.store.Definition(ctx, r.DefinitionID)
+	if err != nil {
+		return fleet.Deployment{}, err
+	}
+	d, err := s.plan(ctx, definition, r)
+	if err != nil {
+		return fleet.Deployment{}, err
+	}
+	d.ImageDigest, err = s.resolve(ctx, definition)
+	if err != nil {
+		return fleet.Deployment{}, err
+	}
+	return s.accept(ctx, d)
+}
+
+// plan is the deployment that a request asks for, checked against the definition and the environment.
+func (s *Service) plan(ctx context.Context, definition fleet.Definition, r fleet.DeployRequest) (fleet.Deployment, error) {
+	if r.Revision != nil && *r.Revision != definition.Revision {
+		return fleet.Deployment{}, fleet.FieldErrorf(fleet.ErrConflict, "definition_revision",
+			"definition %q is at revision %d, not %d: it was changed meanwhile; look at it and deploy again", definition.Name, definition.Revision, *r.Revision)
+	}
+	replicas := definition.Scaling.MinReplicas
+	if r.Replicas != nil {
+		replicas = *r.Replicas
+	}
+	if replicas > definition.Scaling.MaxReplicas {
+		return fleet.Deployment{}, fleet.FieldErrorf(fleet.ErrInvalid, "replica_count",
+			"%d is above max_replicas of definition %q, which is %d", replicas, definition.Name, definition.Scaling.MaxReplicas)
+	}
+	networks, err := s.store.Networks(ctx)
+	if err != nil {
+		return fleet.Deployment{}, err
+	}
+	if err := checkNetworks(definition.Spec, networks, r.Environment); err != nil {
+		return fleet.Deployment{}, err
+	}
+	strategy := r.Strategy
+	if strategy == "" {
+		strategy = fleet.StrategyRollingUpdate
+	}
+	return fleet.Deployment{
+		DefinitionID:       definition.ID,
+		DefinitionName:     definition.Name,
+		DefinitionRevision: definition.Revision,
+		Environment:        r.Environment,
+		Type:               fleet.TypeDeploy,
+		ImageTag:           definition.ImageTag,
+		Spec:               definition.Spec,
+		After:              replicas,
+		Status:             fleet.DeploymentInProgress,
+		Strategy:           strategy,
+		Notes:              r.Notes,
+	}, nil
+}
+
+// checkNetworks finds the networks that a definition names but the environment lacks, or has as another type.
+func checkNetworks(s fleet.Spec, networks []fleet.Network, environment string) error {
+	types := make(map[string]fleet.NetworkType)
+	for _, n := range networks {
+		if n.Environment == environment {
+			types[n.Name] = n.Type
+		}
+	}
+	check := func(field string, names []string, fits func(fleet.NetworkType) bool, want string) error {
+		for _, name := range names {
+			switch t, ok := types[name]; {
+			case !ok:
+				return fleet.FieldErrorf(fleet.ErrInvalid, "environment",
+					"environment %s has no network %q, which %s of definition %q names; create it there first", environment, name, field, s.Name)
+			case !fits(t):
+				return fleet.FieldErrorf(fleet.ErrInvalid, "environment",
+					"network %q of environment %s is of type %s, but %s of definition %q needs %s", name, environment, t, field, s.Name, want)
+			}
+		}
+		return nil
+	}
+	return errors.Join(
+		check("internal_networks", s.Network.InternalNetworks, func(t fleet.NetworkType) bool { return t != fleet.NetworkExternal }, "internal or overlay"),
+		check("external_networks", s.Network.ExternalNetworks, func(t fleet.NetworkType) bool { return t == fleet.NetworkExternal }, "external"),
+	)
+}
+
+func (s *Service) resolve(ctx context.Context, d fleet.Definition) (string, error) {
+	reference, err := d.ImageReference()
+	if err != nil {
+		return "", fleet.Errorf(fleet.ErrInvalid, "definition %q: %v", d.Name, err)
+	}
+	credentials, err := s.store.RegistryCredentials(ctx, d.ID)
+	if err != nil {
+		return "", fmt.Errorf("read registry credentials: %w", err)
+	}
+	return s.engine.ResolveImage(ctx, reference, d.Runtime.PullPolicy, credentials)
+}
+
+func (s *Service) accept(ctx context.Context, d fleet.Deployment) (fleet.Deployment, error) {
+	accepted, err := s.store.CreateDeployment(ctx, d)
+	if err != nil {
+		return fleet.Deployment{}, err
+	}
+	s.wake(accepted.Workload())
+	return accepted, nil
+}
+
+// Remove starts taking a definition out of an environment.
+func (s *Service) Remove(ctx context.Context, w fleet.Workload) (fleet.Deployment, error) {
+	if id, found, err := s.store.FindReplay(ctx); err != nil {
+		return fleet.Deployment{}, err
+	} else if found {
+		return s.store.Deployment(ctx, id)
+	}
+	definition, err := s.store.Definition(ctx, w.DefinitionID)
+	if err != nil {
+		return fleet.Deployment{}, err
+	}
+	state, err := s.store.LoadWorkload(ctx, w)
+	if err != nil {
+		return fleet.Deployment{}, err
+	}
+	if state.Target == nil {
+		return fleet.Deployment{}, fleet.Errorf(fleet.ErrNotFound, "definition %q is not deployed in environment %s", definition.Name, w.Environment)
+	}
+	last := state.Target
+	return s.accept(ctx, fleet.Deployment{
+		DefinitionID:       definition.ID,
+		DefinitionName:     definition.Name,
+		DefinitionRevision: last.DefinitionRevision,
+		Environment:        w.Environment,
+		Type:               fleet.TypeDeploy,
+		ImageTag:           last.ImageTag,
+		ImageDigest:        last.ImageDigest,
+		Spec:               last.Spec,
+		Status:             fleet.DeploymentInProgress,
+		Strategy:           fleet.StrategyRollingUpdate,
+		Removal:            true,
+	})
+}
+
+// Act asks for an action on an instance.
+func (s *Service) Act(ctx context.Context, instanceID string, action fleet.Action, force bool, reason string) (fleet.Instance, error) {
+	i, err := s.store.RequestAction(ctx, instanceID, func(row *fleet.Instance) ([]fleet.Event, error) {
+		return request(row, action, force, reason, time.Now().UTC().Truncate(time.Microsecond))
+	})
+	if err != nil {
+		return fleet.Instance{}, err
+	}
+	s.wake(fleet.Workload{DefinitionID: i.DefinitionID, Environment: i.Environment})
+	return i, nil
+}
+
+// request writes the wish for an action into an instance. It is pure.
+func request(i *fleet.Instance, action fleet.Action, force bool, reason string, now time.Time) ([]fleet.Event, error) {
+	if i.Current == fleet.StatusTerminated {
+		return nil, fleet.Errorf(fleet.ErrConflict, "instance %s is terminated; nothing can be done to it any more", i.Name)
+	}
+	if i.Desired == fleet.StatusTerminated && action != fleet.ActionTerminate {
+		return nil, fleet.Errorf(fleet.ErrConflict, "instance %s is being terminated", i.Name)
+	}
+	i.Force = force
+	switch action {
+	case fleet.ActionStart:
+		i.Desired = fleet.StatusRunning
+		i.RecentExits = nil
+	case fleet.ActionRestart:
+		i.Desired = fleet.StatusRunning
+		i.RecentExits = nil
+		i.RestartRequested = &now
+	case fleet.ActionStop:
+		i.Desired = fleet.StatusStopped
+	case fleet.ActionTerminate:
+		i.Desired = fleet.StatusTerminated
+	default:
+		return nil, fleet.FieldErrorf(fleet.ErrInvalid, "action", "%q is not an action; use start, stop, restart or terminate", action)
+	}
+	e := event(*i, fleet.EventActionRequested, map[string]any{"action": string(action), "force": force, "reason": reason})
+	e.Source = fleet.SourceUser
+	return []fleet.Event{e}, nil
+}
+
+// CreateNetwork makes a network in the engine and stores it, or neither.
+func (s *Service) CreateNetwork(ctx context.Context, n fleet.Network) (fleet.Network, error) {
+	return s.store.CreateNetwork(ctx, n, s.engine.EnsureNetwork)
+}
+
+// UpdateNetwork changes a network. What the engine cannot change in place is
+// changed by making its network anew, which it allows while no container is attached.
+func (s *Service) UpdateNetwork(ctx context.Context, id string, change func(*fleet.Network) error) (fleet.Network, error) {
+	return s.store.UpdateNetwork(ctx, id, change, func(ctx context.Context, before, after fleet.Network) error {
+		if sameEngineNetwork(before, after) {
+			return nil
+		}
+		if err := s.engine.RemoveNetwork(ctx, before); err != nil {
+			return err
+		}
+		if err := s.engine.EnsureNetwork(ctx, after); err != nil {
+			return errors.Join(err, s.engine.EnsureNetwork(context.WithoutCancel(ctx), before))
+		}
+		return nil
+	})
+}
+
+// sameEngineNetwork reports whether two versions of a network are one to the
+// engine: resolver settings are given to containers, not to the network.
+func sameEngineNetwork(a, b fleet.Network) bool {
+	return a.Type == b.Type && a.Subnet == b.Subnet && a.Gateway == b.Gateway &&
+		a.Settings.EnableIPv6 == b.Settings.EnableIPv6 && a.Settings.MTU == b.Settings.MTU &&
+		maps.Equal(a.Settings.Labels, b.Settings.Labels)
+}
+
+// DeleteNetwork removes a network from the engine and marks it deleted.
+func (s *Service) DeleteNetwork(ctx context.Context, id string) error {
+	return s.store.DeleteNetwork(ctx, id, s.engine.RemoveNetwork)
+}
