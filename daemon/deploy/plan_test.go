@@ -1,0 +1,246 @@
+package deploy_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/deploy"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+)
+
+var noon = time.Date(2026, time.June, 6, 12, 0, 0, 0, time.UTC)
+
+// deployment makes a deployment of the image v1, v2 … that began a minute before noon.
+func deployment(id, tag string, after int, status fleet.DeploymentStatus) fleet.Deployment {
+	return fleet.Deployment{
+		ID: id, DefinitionID: "api", Environment: "staging", ImageTag: tag, ImageDigest: "sha256:" + tag,
+		Spec: fleet.Spec{Name: "api", ImageTag: tag}, After: after, Status: status, StartedAt: noon.Add(-time.Minute),
+	}
+}
+
+// instance reads "d1/2 running healthy": deployment, replica, status and health.
+// Further words: "gone" has no container, "stop" and "end" are wishes of a user,
+// "restart" asks for one, "exits=N" has ended by itself N times just now, "old"
+// was created before every deployment.
+func instance(t *testing.T, text string) fleet.Instance {
+	t.Helper()
+	words := strings.Fields(text)
+	var i fleet.Instance
+	owner, replica, _ := strings.Cut(words[0], "/")
+	if _, err := fmt.Sscan(replica, &i.Replica); err != nil {
+		t.Fatalf("instance %q: %v", text, err)
+	}
+	started := noon.Add(-30 * time.Second)
+	i.DeploymentID, i.Name, i.ID, i.ContainerID = owner, words[0], words[0], "c-"+words[0]
+	i.Current, i.Desired, i.Health = fleet.Status(words[1]), fleet.StatusRunning, fleet.HealthUnknown
+	i.CreatedAt, i.StartedAt = noon.Add(-40*time.Second), &started
+	if i.Current == fleet.StatusPending {
+		i.ContainerID, i.StartedAt = "", nil
+	}
+	for _, w := range words[2:] {
+		switch key, value, _ := strings.Cut(w, "="); key {
+		case "healthy", "unhealthy":
+			i.Health = fleet.Health(w)
+		case "gone":
+			i.ContainerID = ""
+		case "stop":
+			i.Desired = fleet.StatusStopped
+		case "end":
+			i.Desired = fleet.StatusTerminated
+		case "restart":
+			i.RestartRequested = &noon
+		case "old":
+			i.CreatedAt = noon.Add(-time.Hour)
+		case "slow":
+			early := noon.Add(-deploy.HealthyDeadline)
+			i.StartedAt = &early
+		case "exits":
+			var n int
+			if _, err := fmt.Sscan(value, &n); err != nil {
+				t.Fatalf("instance %q: %v", text, err)
+			}
+			for k := range n {
+				i.RecentExits = append(i.RecentExits, noon.Add(time.Duration(k-n+1)*time.Millisecond))
+			}
+		default:
+			t.Fatalf("instance %q: unknown word %q", text, w)
+		}
+	}
+	return i
+}
+
+func TestPlan(t *testing.T) {
+	v1 := deployment("d1", "v1", 2, fleet.DeploymentCompleted)
+	going := func(tag string, after int) fleet.Deployment {
+		return deployment("d2", tag, after, fleet.DeploymentInProgress)
+	}
+	removal := going("v1", 0)
+	removal.Removal = true
+	tests := []struct {
+		name      string
+		target    *fleet.Deployment
+		instances []string
+		want      string // steps, separated by commas
+		recheck   time.Duration
+	}{
+		{name: "first deploy", target: new(going("v2", 2)),
+			want: "pull, add replica 1, add replica 2"},
+		{name: "first deploy with intents written", target: new(going("v2", 2)),
+			instances: []string{"d2/1 pending", "d2/2 pending"},
+			want:      "pull, create d2/1, create d2/2"},
+		{name: "first deploy started", target: new(going("v2", 2)),
+			instances: []string{"d2/1 running healthy", "d2/2 running"},
+			want:      "await_healthy d2/2", recheck: deploy.HealthyDeadline - 30*time.Second},
+		{name: "first deploy healthy", target: new(going("v2", 2)),
+			instances: []string{"d2/1 running healthy", "d2/2 running healthy"},
+			want:      "complete"},
+		{name: "update leaves the old alone until the new is healthy", target: new(going("v2", 2)),
+			instances: []string{"d1/1 running healthy", "d1/2 running healthy", "d2/1 running healthy", "d2/2 running"},
+			want:      "await_healthy d2/2", recheck: deploy.HealthyDeadline - 30*time.Second},
+		{name: "update removes the old once the new is healthy", target: new(going("v2", 2)),
+			instances: []string{"d1/1 running healthy", "d1/2 running healthy", "d2/1 running healthy", "d2/2 running healthy"},
+			want:      "remove d1/1, remove d1/2"},
+		{name: "update whose new replica exits", target: new(going("v2", 2)),
+			instances: []string{"d1/1 running healthy", "d1/2 running healthy", "d2/1 running healthy", "d2/2 failed exits=1"},
+			want:      "fail d2/2"},
+		{name: "update whose new replica turns unhealthy", target: new(going("v2", 1)),
+			instances: []string{"d1/1 running healthy", "d2/1 running unhealthy"},
+			want:      "fail d2/1"},
+		{name: "update whose new replica never becomes healthy", target: new(going("v2", 1)),
+			instances: []string{"d1/1 running healthy", "d2/1 running slow"},
+			want:      "fail d2/1"},
+		{name: "update whose new replica is removed from outside", target: new(going("v2", 1)),
+			instances: []string{"d1/1 running healthy", "d2/1 pending"},
+			want:      "pull, create d2/1"},
+		{name: "scale up keeps what runs", target: new(going("v1", 3)),
+			instances: []string{"d1/1 running healthy old", "d1/2 running healthy old"},
+			want:      "keep d1/1, keep d1/2"},
+		{name: "scale up adds what is missing", target: new(going("v1", 3)),
+			instances: []string{"d2/1 running healthy old", "d2/2 running healthy old"},
+			want:      "pull, add replica 3"},
+		{name: "scale up repairs a kept replica that exits", target: new(going("v1", 2)),
+			instances: []string{"d2/1 failed exits=1 old", "d2/2 running healthy"},
+			want:      "start d2/1"},
+		{name: "scale down removes the highest", target: new(going("v1", 1)),
+			instances: []string{"d2/1 running healthy old", "d1/2 running healthy old"},
+			want:      "remove d1/2"},
+		{name: "superseded by the next version", target: new(deployment("d3", "v3", 1, fleet.DeploymentInProgress)),
+			instances: []string{"d1/1 running healthy", "d2/1 running", "d3/1 running healthy"},
+			want:      "remove d1/1, remove d2/1"},
+		{name: "removal", target: &removal,
+			instances: []string{"d1/1 running healthy", "d1/2 failed exits=1"},
+			want:      "remove d1/1, remove d1/2"},
+		{name: "removal done", target: &removal, want: "complete"},
+		{name: "nothing is deployed", instances: []string{"d2/1 failed exits=1"}, want: "remove d2/1"},
+		{name: "nothing to do", target: &v1,
+			instances: []string{"d1/1 running healthy", "d1/2 running healthy"}},
+		{name: "after a failed rollout its replicas go", target: &v1,
+			instances: []string{"d1/1 running healthy", "d1/2 running healthy", "d2/1 failed exits=1"},
+			want:      "remove d2/1"},
+		{name: "after a failed scale up its kept replicas stay", target: &v1,
+			instances: []string{"d2/1 running healthy", "d2/2 running healthy"}, // d2 is of the same containers here
+			want:      "keep d2/1, keep d2/2"},
+		{name: "engine lost half the replicas", target: &v1,
+			instances: []string{"d1/1 running healthy", "d1/2 pending"},
+			want:      "pull, create d1/2"},
+		{name: "replica is missing altogether", target: &v1,
+			instances: []string{"d1/2 running healthy"},
+			want:      "pull, add replica 1"},
+		{name: "first exit is repaired at once", target: &v1,
+			instances: []string{"d1/1 running healthy", "d1/2 failed exits=1"},
+			want:      "start d1/2"},
+		{name: "third exit is repaired after a back-off", target: &v1,
+			instances: []string{"d1/1 running healthy", "d1/2 failed exits=3"},
+			recheck:   200 * time.Millisecond},
+		{name: "crash loop is left alone", target: &v1,
+			instances: []string{"d1/1 running healthy", "d1/2 failed exits=5"}},
+		{name: "user stops", target: &v1,
+			instances: []string{"d1/1 running healthy stop", "d1/2 stopped stop"},
+			want:      "stop d1/1"},
+		{name: "user starts", target: &v1,
+			instances: []string{"d1/1 stopped", "d1/2 running healthy"},
+			want:      "start d1/1"},
+		{name: "user restarts", target: &v1,
+			instances: []string{"d1/1 running healthy restart", "d1/2 running healthy"},
+			want:      "restart d1/1"},
+		{name: "user terminates", target: &v1,
+			instances: []string{"d1/1 running healthy end", "d1/2 running healthy"},
+			want:      "pull, add replica 1, remove d1/1"},
+		{name: "rollout does not wait for what a user stopped", target: new(going("v2", 1)),
+			instances: []string{"d2/1 stopped stop"},
+			want:      "complete"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := fleet.WorkloadState{Target: tt.target, Deployments: map[string]fleet.Deployment{"d1": v1, "d2": going("v2", 2)}}
+			if tt.target != nil {
+				if tt.target.ID == "d2" || strings.HasPrefix(tt.name, "after a failed scale") {
+					s.Deployments["d2"] = going(tt.target.ImageTag, 2)
+				}
+				s.Deployments[tt.target.ID] = *tt.target
+			}
+			for _, text := range tt.instances {
+				s.Instances = append(s.Instances, instance(t, text))
+			}
+			got := deploy.Plan(s, noon)
+			var steps []string
+			for _, step := range got.Steps {
+				steps = append(steps, step.String())
+			}
+			if joined := strings.Join(steps, ", "); joined != tt.want {
+				t.Errorf("steps:\n got %s\nwant %s", joined, tt.want)
+			}
+			var recheck time.Duration
+			if !got.Recheck.IsZero() {
+				recheck = got.Recheck.Sub(noon)
+			}
+			if recheck != tt.recheck {
+				t.Errorf("recheck after %s, want %s", recheck, tt.recheck)
+			}
+			again := deploy.Plan(s, noon)
+			if !slices.EqualFunc(got.Steps, again.Steps, func(a, b deploy.Step) bool { return a.String() == b.String() }) {
+				t.Error("the same state gave other steps")
+			}
+		})
+	}
+}
+
+func TestNextStart(t *testing.T) {
+	at := func(seconds ...int) (exits []time.Time) {
+		for _, s := range seconds {
+			exits = append(exits, noon.Add(time.Duration(s)*time.Second))
+		}
+		return exits
+	}
+	tests := []struct {
+		name  string
+		exits []time.Time
+		after time.Duration // from the last exit
+		ok    bool
+	}{
+		{"no exit", nil, 0, true},
+		{"first is at once", at(0), 0, true},
+		{"second waits", at(0, 5), 100 * time.Millisecond, true},
+		{"fourth waits longer", at(0, 5, 10, 15), 400 * time.Millisecond, true},
+		{"fifth is a loop", at(0, 5, 10, 15, 20), 0, false},
+		{"a long good run starts afresh", at(0, 5, 10, 15, 1000), 0, true},
+		{"only the window counts", at(0, 300, 599, 601), 200 * time.Millisecond, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, ok := deploy.NextStart(tt.exits)
+			if ok != tt.ok {
+				t.Fatalf("may start: %v, want %v", ok, tt.ok)
+			}
+			if !ok || len(tt.exits) == 0 {
+				return
+			}
+			if delay := got.Sub(tt.exits[len(tt.exits)-1]); delay != tt.after {
+				t.Errorf("starts %s after the last exit, want %s", delay, tt.after)
+			}
+		})
+	}
+}

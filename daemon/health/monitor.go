@@ -1,0 +1,253 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+)
+
+const (
+	// refreshEvery is how often the list of targets is read although nothing was announced.
+	refreshEvery = 2 * time.Second
+	// settle collects announcements and verdicts that come close together.
+	settle = 10 * time.Millisecond
+	// unchangedEvery is how often results that changed nothing are written.
+	unchangedEvery = 15 * time.Second
+	// probesAtOnce bounds the checks under way.
+	probesAtOnce = 64
+	// batch bounds the verdicts written in one transaction.
+	batch = 500
+)
+
+// Config is what a Monitor is made of.
+type Config struct {
+	Store  Store
+	Logger *slog.Logger
+	// Changed is called after a verdict that changed was written.
+	Changed func(fleet.Workload)
+}
+
+// Monitor checks the health of all running instances.
+type Monitor struct {
+	store    Store
+	log      *slog.Logger
+	changed  func(fleet.Workload)
+	prober   prober
+	poked    chan struct{}
+	verdicts chan verdict
+	slots    chan struct{}
+}
+
+// verdict is an update on its way to the store.
+type verdict struct {
+	update   fleet.HealthUpdate
+	workload fleet.Workload
+}
+
+// NewMonitor makes a Monitor; Run sets it to work.
+func NewMonitor(c Config) *Monitor {
+	return &Monitor{
+		store:    c.Store,
+		log:      c.Logger,
+		changed:  c.Changed,
+		prober:   newProber(),
+		poked:    make(chan struct{}, 1),
+		verdicts: make(chan verdict, batch),
+		slots:    make(chan struct{}, probesAtOnce),
+	}
+}
+
+// Poke has the list of instances read soon, because one was started.
+func (m *Monitor) Poke() {
+	select {
+	case m.poked <- struct{}{}:
+	default:
+	}
+}
+
+// Run checks until the context ends.
+func (m *Monitor) Run(ctx context.Context) error {
+	ctx = fleet.AsSystem(ctx)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return m.record(ctx) })
+	group.Go(func() error { return m.supervise(ctx) })
+	if err := group.Wait(); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// run is one run of an instance: after a restart it is another one.
+type run struct {
+	instance string
+	started  int64
+}
+
+// supervise keeps one watcher for each run of an instance.
+func (m *Monitor) supervise(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	watched := make(map[run]context.CancelFunc)
+	ticker := time.NewTicker(refreshEvery)
+	defer ticker.Stop()
+	for {
+		if targets, err := m.store.HealthTargets(ctx); err != nil {
+			if ctx.Err() == nil {
+				m.log.Warn("cannot list the instances to check", "error", err)
+			}
+		} else {
+			m.adopt(ctx, group, watched, targets)
+		}
+		select {
+		case <-ctx.Done():
+			_ = group.Wait()
+			return ctx.Err()
+		case <-ticker.C:
+		case <-m.poked:
+			sleep(ctx, settle)
+		}
+	}
+}
+
+// adopt starts watchers for new runs and ends those of runs that are over.
+func (m *Monitor) adopt(ctx context.Context, group *errgroup.Group, watched map[run]context.CancelFunc, targets []fleet.HealthTarget) {
+	current := make(map[run]bool, len(targets))
+	for _, t := range targets {
+		key := run{instance: t.InstanceID, started: t.StartedAt.UnixNano()}
+		current[key] = true
+		if _, ok := watched[key]; ok || t.Address == "" || t.Port == 0 {
+			continue
+		}
+		watchCtx, cancel := context.WithCancel(ctx)
+		watched[key] = cancel
+		group.Go(func() error {
+			m.watch(watchCtx, t)
+			return nil
+		})
+	}
+	for key, cancel := range watched {
+		if !current[key] {
+			cancel()
+			delete(watched, key)
+		}
+	}
+}
+
+// watch checks one run of an instance until its context ends.
+func (m *Monitor) watch(ctx context.Context, t fleet.HealthTarget) {
+	tracker := newTracker(t)
+	var written time.Time
+	if t.Health != fleet.HealthUnknown {
+		sleep(ctx, rand.N(tracker.interval())) // known already: don't check all of them in step after a restart
+	}
+	for ctx.Err() == nil {
+		result, ok := m.check(ctx, t)
+		if !ok {
+			return
+		}
+		changed := tracker.record(result)
+		if changed || result.Timestamp.Sub(written) >= unchangedEvery {
+			written = result.Timestamp
+			m.submit(ctx, verdict{workload: t.Workload, update: fleet.HealthUpdate{
+				InstanceID: t.InstanceID,
+				Health:     tracker.verdict,
+				Changed:    changed,
+				Result:     result,
+				Recent:     append([]fleet.HealthResult(nil), tracker.recent...),
+			}})
+		}
+		pause := tracker.pause()
+		sleep(ctx, pause-pause/20+rand.N(pause/10+1)) // ±5 %, so that instances drift apart
+	}
+}
+
+// check probes within the bound of checks under way; false says that the run is over.
+func (m *Monitor) check(ctx context.Context, t fleet.HealthTarget) (fleet.HealthResult, bool) {
+	select {
+	case m.slots <- struct{}{}:
+	case <-ctx.Done():
+		return fleet.HealthResult{}, false
+	}
+	defer func() { <-m.slots }()
+	result := m.prober.probe(ctx, t)
+	return result, ctx.Err() == nil
+}
+
+func (m *Monitor) submit(ctx context.Context, v verdict) {
+	select {
+	case m.verdicts <- v:
+	case <-ctx.Done():
+	}
+}
+
+// record writes verdicts in batches; what cannot be written is tried again.
+func (m *Monitor) record(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case v := <-m.verdicts:
+			list := m.collect(ctx, v)
+			for !m.write(ctx, list) {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				sleep(ctx, time.Second)
+			}
+		}
+	}
+}
+
+// collect waits a moment for more verdicts to write together.
+func (m *Monitor) collect(ctx context.Context, first verdict) []verdict {
+	list := []verdict{first}
+	timer := time.NewTimer(settle)
+	defer timer.Stop()
+	for len(list) < batch {
+		select {
+		case v := <-m.verdicts:
+			list = append(list, v)
+		case <-timer.C:
+			return list
+		case <-ctx.Done():
+			return list
+		}
+	}
+	return list
+}
+
+func (m *Monitor) write(ctx context.Context, list []verdict) bool {
+	updates := make([]fleet.HealthUpdate, len(list))
+	woken := make(map[fleet.Workload]bool)
+	for k, v := range list {
+		updates[k] = v.update
+		if v.update.Changed {
+			woken[v.workload] = true
+		}
+	}
+	if err := m.store.RecordHealth(ctx, updates); err != nil {
+		if ctx.Err() == nil {
+			m.log.Warn("cannot write health verdicts, trying again", "verdicts", len(list), "error", err)
+		}
+		return false
+	}
+	for w := range woken {
+		m.changed(w)
+	}
+	return true
+}
+
+// sleep waits for the time, or until the context ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
