@@ -1,0 +1,124 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/wedsync/terraform-provider-wedsync/client"
+	"github.com/wedsync/terraform-provider-wedsync/client/api"
+)
+
+// exampleDaemon stands for a wedsyncd that knows one definition and rolls it out at once.
+func exampleDaemon() *httptest.Server {
+	const id = "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a14"
+	mux := http.NewServeMux()
+	reply := func(pattern string, status int, v any) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			_ = json.NewEncoder(w).Encode(v)
+		})
+	}
+	definition := api.Definition{ID: "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11", Name: "wedding-api", ImageTag: "v1.4.2", Revision: 1}
+	reply("GET /api/containers/definitions", 200, api.DefinitionList{Definitions: []api.Definition{definition}, TotalCount: 1})
+	reply("POST /api/containers/definitions", 201, definition)
+	reply("GET /api/containers/definitions/{id}", 404, api.Problem{Status: 404, Code: api.CodeNotFound, Detail: "there is no such definition"})
+	reply("POST /api/containers/instances/{id}/deploy", 202, api.DeploymentAccepted{DeploymentID: id})
+	reply("GET /api/containers/deployments/{id}", 200, api.Deployment{ID: id, Environment: "staging", ImageTag: "v1.4.2", InstancesAfter: 2, DeploymentStatus: api.DeploymentCompleted})
+	reply("GET /api/containers/deployments/{id}/status", 200, api.DeploymentStatusResponse{Deployment: api.DeploymentStatus{
+		ID: id, Status: api.DeploymentCompleted, Progress: api.DeploymentProgress{TotalSteps: 4, CompletedSteps: 4},
+	}})
+	return httptest.NewServer(mux)
+}
+
+func ExampleNew() {
+	daemon := exampleDaemon()
+	defer daemon.Close()
+
+	c, err := client.New(daemon.URL, "a-token")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for definition, err := range c.AllDefinitions(context.Background(), api.ListDefinitionsOptions{}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(definition.Name, definition.ImageTag)
+	}
+	// Output: wedding-api v1.4.2
+}
+
+func ExampleClient_Deploy() {
+	daemon := exampleDaemon()
+	defer daemon.Close()
+	c, err := client.New(daemon.URL, "a-token")
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	ctx := context.Background()
+	definition, err := c.CreateDefinition(ctx, api.CreateDefinitionRequest{
+		Name:           "wedding-api",
+		ServiceName:    "api",
+		ImageName:      "wedsync/api",
+		ImageTag:       "v1.4.2",
+		ResourceLimits: api.ResourceLimits{CPU: "500m", Memory: "512Mi"},
+		ScalingConfig:  api.ScalingConfig{MinReplicas: 2, MaxReplicas: 4},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	accepted, err := c.Deploy(ctx, definition.ID, api.DeployRequest{Environment: "staging"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	deployment, err := c.WaitDeployment(ctx, accepted.DeploymentID, client.WaitOptions{
+		OnProgress: func(s api.DeploymentStatus) {
+			fmt.Printf("%d of %d steps\n", s.Progress.CompletedSteps, s.Progress.TotalSteps)
+		},
+	})
+	var failed *client.DeploymentFailedError
+	if errors.As(err, &failed) {
+		log.Fatalf("the environment keeps what it ran before: %v", failed)
+	}
+	fmt.Println(deployment.ImageTag, deployment.DeploymentStatus)
+	// Output:
+	// 4 of 4 steps
+	// v1.4.2 completed
+}
+
+func ExampleIsNotFound() {
+	daemon := exampleDaemon()
+	defer daemon.Close()
+	c, err := client.New(daemon.URL, "a-token")
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	_, err = c.GetDefinition(context.Background(), "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2aff")
+	fmt.Println(client.IsNotFound(err))
+	// Output: true
+}
+
+func ExampleWithIdempotencyKey() {
+	daemon := exampleDaemon()
+	defer daemon.Close()
+	c, err := client.New(daemon.URL, "a-token")
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	// A pipeline that is started again deploys a commit once.
+	ctx := client.WithIdempotencyKey(context.Background(), "release-4f1c0a6b")
+	accepted, err := c.Deploy(ctx, "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11", api.DeployRequest{Environment: "staging"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(accepted.DeploymentID)
+	// Output: 0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a14
+}
