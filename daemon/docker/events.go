@@ -1,0 +1,126 @@
+package docker
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/docker/docker/api/types/events"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+)
+
+const (
+	// eventBuffer lets the engine go on while the reader writes to the database.
+	eventBuffer = 256
+	// killedBySignal is the exit code of a process that SIGKILL ended, which is
+	// also how the kernel ends one that needs more memory than it may have.
+	killedBySignal = 137
+	// verdictTimeout bounds the question whether that was so.
+	verdictTimeout = 2 * time.Second
+)
+
+// Events streams the changes of this installation's containers. It is
+// subscribed when it returns, so that a listing made afterwards misses nothing.
+// The error channel yields once, when the context has ended or the engine is lost.
+func (e *Engine) Events(ctx context.Context) (<-chan fleet.ContainerEvent, <-chan error) {
+	args := e.ours()
+	args.Add("type", string(events.ContainerEventType))
+	for _, action := range []events.Action{
+		events.ActionCreate, events.ActionStart, events.ActionDie, events.ActionOOM,
+		events.ActionPause, events.ActionUnPause, events.ActionDestroy,
+	} {
+		args.Add("event", string(action))
+	}
+	out, failed := make(chan fleet.ContainerEvent, eventBuffer), make(chan error, 1)
+	stream, cancel := context.WithCancel(ctx)
+	messages, errs := e.client.Events(stream, events.ListOptions{Filters: args})
+	go func() {
+		defer cancel()
+		failed <- e.relay(ctx, messages, errs, out)
+	}()
+	return out, failed
+}
+
+func (e *Engine) relay(ctx context.Context, messages <-chan events.Message, errs <-chan error, out chan<- fleet.ContainerEvent) error {
+	starved := map[string]bool{} // containers whose memory ran out, until they exit
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-errs:
+			return e.lostStream(ctx, err)
+		case m := <-messages:
+			if m.Action == events.ActionOOM {
+				starved[m.Actor.ID] = true
+				continue
+			}
+			event, ok := translateEvent(m)
+			if !ok {
+				continue
+			}
+			if event.State == fleet.ContainerExited {
+				event.OOMKilled = starved[event.ContainerID] || e.outOfMemory(ctx, event)
+			}
+			if event.State == fleet.ContainerExited || event.State == fleet.ContainerGone {
+				delete(starved, event.ContainerID)
+			}
+			select {
+			case out <- event:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+}
+
+// lostStream is the error of a stream that ended: the client ends it in
+// silence, or with whatever broke the connection.
+func (e *Engine) lostStream(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err == nil:
+		return fleet.Errorf(fleet.ErrUnavailable, "the Docker Engine at %s ended the stream of events", e.Host())
+	default:
+		return e.unavailable(err)
+	}
+}
+
+// outOfMemory asks the engine why a killed container ended: engines may report
+// that its memory ran out after they report its end, or not at all.
+func (e *Engine) outOfMemory(ctx context.Context, event fleet.ContainerEvent) bool {
+	if event.ExitCode != killedBySignal {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, verdictTimeout)
+	defer cancel()
+	c, err := e.InspectContainer(ctx, event.ContainerID)
+	return err == nil && c.State == fleet.ContainerExited && c.OOMKilled
+}
+
+// translateEvent tells the state that a container is in after an event; false
+// for one that changes none.
+func translateEvent(m events.Message) (fleet.ContainerEvent, bool) {
+	event := fleet.ContainerEvent{
+		ContainerID: m.Actor.ID,
+		InstanceID:  m.Actor.Attributes[fleet.LabelInstance],
+		At:          time.Unix(0, m.TimeNano).UTC(),
+	}
+	switch m.Action {
+	case events.ActionCreate:
+		event.State = fleet.ContainerCreated
+	case events.ActionStart, events.ActionUnPause:
+		event.State = fleet.ContainerRunning
+	case events.ActionPause:
+		event.State = fleet.ContainerPaused
+	case events.ActionDie:
+		event.State = fleet.ContainerExited
+		event.ExitCode, _ = strconv.Atoi(m.Actor.Attributes["exitCode"])
+	case events.ActionDestroy:
+		event.State = fleet.ContainerGone
+	default:
+		return fleet.ContainerEvent{}, false
+	}
+	return event, true
+}

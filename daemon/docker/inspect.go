@@ -1,0 +1,187 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+)
+
+// inspections bounds how many containers are looked at in parallel.
+const inspections = 8
+
+// InspectContainer tells where a container is; State is ContainerGone when the
+// engine does not have it, is removing it, or has it for another installation.
+func (e *Engine) InspectContainer(ctx context.Context, containerID string) (fleet.Container, error) {
+	call, cancel := bounded(ctx, callTimeout)
+	defer cancel()
+	gone := fleet.Container{ID: containerID, State: fleet.ContainerGone}
+	found, err := e.client.ContainerInspect(call, containerID)
+	if cerrdefs.IsNotFound(err) {
+		return gone, nil
+	}
+	if err != nil {
+		return fleet.Container{}, e.translate(ctx, "inspect container", err)
+	}
+	node, err := e.Node(ctx)
+	if err != nil {
+		return fleet.Container{}, err
+	}
+	c := inspected(found, node)
+	if c.State == fleet.ContainerGone || found.Config.Labels[fleet.LabelInstallation] != e.installation {
+		return gone, nil
+	}
+	return c, nil
+}
+
+// ListContainers lists all containers of this installation, running or not. One
+// that vanishes meanwhile is left out.
+func (e *Engine) ListContainers(ctx context.Context) ([]fleet.Container, error) {
+	call, cancel := bounded(ctx, callTimeout)
+	defer cancel()
+	summaries, err := e.client.ContainerList(call, container.ListOptions{All: true, Filters: e.ours()})
+	if err != nil {
+		return nil, e.translate(ctx, "list containers", err)
+	}
+	node, err := e.Node(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]fleet.Container, len(summaries))
+	group, call := errgroup.WithContext(call)
+	group.SetLimit(inspections)
+	for i, s := range summaries {
+		// An engine holds a container's lock while it starts it. Asking for the
+		// details of one that has never run would wait for that, and there are none.
+		if s.State == container.StateCreated {
+			list[i] = summarised(s, node)
+			continue
+		}
+		group.Go(func() (err error) {
+			list[i], err = e.InspectContainer(call, s.ID)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			err = e.unavailable(err)
+		}
+		return nil, err
+	}
+	return slices.DeleteFunc(list, func(c fleet.Container) bool { return c.State == fleet.ContainerGone }), nil
+}
+
+// ours selects what belongs to this installation.
+func (e *Engine) ours(labels ...string) filters.Args {
+	args := filters.NewArgs(filters.Arg("label", fleet.LabelInstallation+"="+e.installation))
+	for _, l := range labels {
+		args.Add("label", l)
+	}
+	return args
+}
+
+func labelled(labels map[string]string) fleet.Container {
+	epoch, _ := strconv.ParseInt(labels[fleet.LabelEpoch], 10, 64)
+	return fleet.Container{
+		InstanceID:   labels[fleet.LabelInstance],
+		DefinitionID: labels[fleet.LabelDefinition],
+		DeploymentID: labels[fleet.LabelDeployment],
+		Environment:  labels[fleet.LabelEnvironment],
+		Epoch:        epoch,
+	}
+}
+
+// summarised is a container that has never run.
+func summarised(s container.Summary, node string) fleet.Container {
+	c := labelled(s.Labels)
+	c.ID, c.Node, c.State = s.ID, node, fleet.ContainerCreated
+	if len(s.Names) > 0 {
+		c.Name = strings.TrimPrefix(s.Names[0], "/")
+	}
+	c.CreatedAt = time.Unix(s.Created, 0).UTC()
+	return c
+}
+
+// inspected is all that the engine tells about a container.
+func inspected(found container.InspectResponse, node string) fleet.Container {
+	c := labelled(found.Config.Labels)
+	c.ID, c.Node = found.ID, node
+	c.Name = strings.TrimPrefix(found.Name, "/")
+	c.CreatedAt = engineTime(found.Created)
+	if s := found.State; s != nil {
+		c.State = stateOf(s.Status)
+		c.ExitCode, c.OOMKilled, c.Error = s.ExitCode, s.OOMKilled, s.Error
+		c.StartedAt, c.FinishedAt = engineTime(s.StartedAt), engineTime(s.FinishedAt)
+	}
+	c.Ports = publishedPorts(found)
+	if found.NetworkSettings != nil {
+		c.IPAddress = address(found.NetworkSettings.Networks, found.Config.Labels[fleet.LabelNetwork])
+	}
+	return c
+}
+
+// stateOf reduces the engine's states to those that matter. Restarting cannot
+// be, as no container has a restart policy; a dead one is a removal that failed.
+func stateOf(status container.ContainerState) fleet.ContainerState {
+	switch status {
+	case container.StateCreated:
+		return fleet.ContainerCreated
+	case container.StateRunning:
+		return fleet.ContainerRunning
+	case container.StatePaused:
+		return fleet.ContainerPaused
+	case container.StateRemoving:
+		return fleet.ContainerGone
+	default:
+		return fleet.ContainerExited
+	}
+}
+
+// engineTime reads a time of the engine, whose year 1 means never.
+func engineTime(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil || t.Year() <= 1 {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// publishedPorts are the ports as they are bound now; of a container that does
+// not run, as they will be.
+func publishedPorts(found container.InspectResponse) map[int]int {
+	if found.NetworkSettings != nil && found.State != nil && found.State.Running {
+		return boundPorts(found.NetworkSettings.Ports)
+	}
+	if found.HostConfig != nil {
+		return boundPorts(found.HostConfig.PortBindings)
+	}
+	return map[int]int{}
+}
+
+// address is the container's address on its first network, or else on the
+// first in alphabetical order that gives it one.
+func address(networks map[string]*network.EndpointSettings, primary string) string {
+	names := append([]string{primary}, slices.Sorted(maps.Keys(networks))...)
+	for _, name := range names {
+		n := networks[name]
+		switch {
+		case n == nil:
+		case n.IPAddress != "":
+			return n.IPAddress
+		case n.GlobalIPv6Address != "":
+			return n.GlobalIPv6Address
+		}
+	}
+	return ""
+}

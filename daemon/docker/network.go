@@ -1,0 +1,354 @@
+package docker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+)
+
+const (
+	// labelSettings holds a fingerprint of the settings that a network was made
+	// with, to find out whether it has to be made anew.
+	labelSettings = "wedsync.settings"
+	// strayGrace keeps a network that was just made: its row in the database may
+	// not be committed yet.
+	strayGrace = time.Minute
+	optionMTU  = "com.docker.network.driver.mtu"
+)
+
+// EnsureNetwork creates the network unless it is there. One that is there with
+// other settings is made anew, or is ErrInUse while containers are attached.
+// ErrRefused names the engine's reason.
+func (e *Engine) EnsureNetwork(ctx context.Context, n fleet.Network) error {
+	call, cancel := bounded(ctx, callTimeout)
+	defer cancel()
+	options := networkOptions(n, e.installation)
+	found, ok, err := e.findNetwork(call, n)
+	if err != nil {
+		return e.translate(ctx, "find network", err)
+	}
+	if ok && found.Labels[labelSettings] == options.Labels[labelSettings] {
+		return nil
+	}
+	if ok {
+		if err := e.removeUnused(ctx, found, n.Name); err != nil {
+			return err
+		}
+	}
+	_, err = e.namedNetwork(call, n)
+	return err
+}
+
+// RemoveNetwork removes the network; one that is not there is no error. ErrInUse
+// while a container is attached to it, running or not.
+func (e *Engine) RemoveNetwork(ctx context.Context, n fleet.Network) error {
+	call, cancel := bounded(ctx, callTimeout)
+	defer cancel()
+	found, ok, err := e.findNetwork(call, n)
+	if err != nil {
+		return e.translate(ctx, "find network", err)
+	}
+	if !ok {
+		return nil
+	}
+	return e.removeUnused(ctx, found, n.Name)
+}
+
+// RemoveStrayNetworks removes networks of this installation that have no
+// container and are not in keep, default networks of unused environments among
+// them. A named network that was made within the last minute stays.
+func (e *Engine) RemoveStrayNetworks(ctx context.Context, keep []fleet.Network) error {
+	call, cancel := bounded(ctx, callTimeout)
+	defer cancel()
+	list, err := e.client.NetworkList(call, network.ListOptions{Filters: e.ours()})
+	if err != nil {
+		return e.translate(ctx, "list networks", err)
+	}
+	kept := map[string]bool{}
+	for _, n := range keep {
+		kept[n.ID] = true
+	}
+	for _, n := range list {
+		if !stray(n, kept, time.Now()) {
+			continue
+		}
+		if err := e.removeUnused(ctx, n, n.Name); err != nil && !errors.Is(err, fleet.ErrInUse) {
+			return err
+		}
+	}
+	return nil
+}
+
+// stray reports whether a network may go once it has no container.
+func stray(n network.Summary, kept map[string]bool, now time.Time) bool {
+	id := n.Labels[fleet.LabelNetwork]
+	if id == "" {
+		return true
+	}
+	return !kept[id] && now.Sub(n.Created) > strayGrace
+}
+
+// removeUnused removes a network unless containers refer to it. Engines let a
+// network go that only stopped containers refer to; those could never start again.
+func (e *Engine) removeUnused(ctx context.Context, n network.Summary, name string) error {
+	e.joining.Lock()
+	defer e.joining.Unlock()
+	call, cancel := bounded(ctx, callTimeout)
+	defer cancel()
+	attached, err := e.client.ContainerList(call, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("network", n.ID))})
+	if err != nil {
+		return e.translate(ctx, "list containers of network "+name, err)
+	}
+	if len(attached) > 0 {
+		return fleet.Errorf(fleet.ErrInUse, "network %s has %d attached container(s), among them %s; remove them first", name, len(attached), nameOf(attached[0]))
+	}
+	err = e.client.NetworkRemove(call, n.ID)
+	switch {
+	case err == nil, cerrdefs.IsNotFound(err):
+		return nil
+	case strings.Contains(err.Error(), "active endpoints"):
+		return fleet.Errorf(fleet.ErrInUse, "network %s still has attached containers: %s", name, reason(err))
+	default:
+		return e.translate(ctx, "remove network "+name, err)
+	}
+}
+
+func nameOf(s container.Summary) string {
+	if len(s.Names) == 0 {
+		return s.ID
+	}
+	return strings.TrimPrefix(s.Names[0], "/")
+}
+
+// findNetwork finds a network of this installation by the identifier in its label.
+func (e *Engine) findNetwork(ctx context.Context, n fleet.Network) (network.Summary, bool, error) {
+	list, err := e.client.NetworkList(ctx, network.ListOptions{Filters: e.ours(fleet.LabelNetwork + "=" + n.ID)})
+	if err != nil || len(list) == 0 {
+		return network.Summary{}, false, err
+	}
+	return oldest(list), true, nil
+}
+
+// findDefault finds the default network of an environment: the one without an identifier.
+func (e *Engine) findDefault(ctx context.Context, environment string) (network.Summary, bool, error) {
+	list, err := e.client.NetworkList(ctx, network.ListOptions{Filters: e.ours(fleet.LabelEnvironment + "=" + environment)})
+	if err != nil {
+		return network.Summary{}, false, err
+	}
+	list = slices.DeleteFunc(list, func(n network.Summary) bool { return n.Labels[fleet.LabelNetwork] != "" })
+	if len(list) == 0 {
+		return network.Summary{}, false, nil
+	}
+	return oldest(list), true, nil
+}
+
+// oldest decides between networks that two daemons made at the same moment.
+func oldest(list []network.Summary) network.Summary {
+	return slices.MinFunc(list, func(a, b network.Summary) int { return a.Created.Compare(b.Created) })
+}
+
+// namedNetwork finds or creates a network; ErrRefused if it is another environment's.
+func (e *Engine) namedNetwork(ctx context.Context, n fleet.Network) (engineNetwork, error) {
+	find := func(ctx context.Context) (network.Summary, bool, error) { return e.findNetwork(ctx, n) }
+	found, err := e.sharedNetwork(ctx, "named "+n.ID, n, find)
+	if err != nil {
+		return engineNetwork{}, err
+	}
+	if environment := found.Labels[fleet.LabelEnvironment]; environment != n.Environment {
+		return engineNetwork{}, fleet.FieldErrorf(fleet.ErrRefused, "network_config", "the engine's network %s belongs to environment %s, not to %s", found.Name, environment, n.Environment)
+	}
+	return engineNetwork{ID: found.ID, Name: found.Name}, nil
+}
+
+// defaultNetwork finds or creates the network of instances that name none. It is
+// a bridge of its own: the engine's default one would join all environments.
+func (e *Engine) defaultNetwork(ctx context.Context, environment string) (engineNetwork, error) {
+	n := fleet.Network{Type: fleet.NetworkExternal, Environment: environment}
+	find := func(ctx context.Context) (network.Summary, bool, error) { return e.findDefault(ctx, environment) }
+	found, err := e.sharedNetwork(ctx, "default "+environment, n, find)
+	return engineNetwork{ID: found.ID, Name: found.Name}, err
+}
+
+// sharedNetwork finds or creates a network once for all callers that want it now.
+func (e *Engine) sharedNetwork(ctx context.Context, key string, n fleet.Network, find func(context.Context) (network.Summary, bool, error)) (network.Summary, error) {
+	done := e.networks.DoChan(key, func() (any, error) {
+		call, cancel := context.WithTimeout(e.background, callTimeout)
+		defer cancel()
+		found, ok, err := find(call)
+		if err != nil {
+			return network.Summary{}, e.translate(e.background, "find network", err)
+		}
+		if ok {
+			return found, nil
+		}
+		return e.createNetwork(call, n)
+	})
+	select {
+	case result := <-done:
+		found, _ := result.Val.(network.Summary)
+		return found, result.Err
+	case <-ctx.Done():
+		return network.Summary{}, e.translate(ctx, "find network", ctx.Err())
+	}
+}
+
+// createNetwork creates a network under its name. When another installation on
+// the same engine has that name, this installation's is appended: networks are
+// found by their labels, names are for people.
+func (e *Engine) createNetwork(ctx context.Context, n fleet.Network) (network.Summary, error) {
+	name, options := engineName(n), networkOptions(n, e.installation)
+	for _, candidate := range []string{name, name + "." + shortInstallation(e.installation)} {
+		made, err := e.client.NetworkCreate(ctx, candidate, options)
+		if err == nil {
+			return network.Summary{ID: made.ID, Name: candidate, Labels: options.Labels}, nil
+		}
+		if !nameTaken(err) {
+			return network.Summary{}, e.networkError(ctx, n, err)
+		}
+		retry, err := e.clearName(ctx, candidate)
+		if err != nil {
+			return network.Summary{}, err
+		}
+		if !retry {
+			continue
+		}
+		if made, err = e.client.NetworkCreate(ctx, candidate, options); err != nil {
+			return network.Summary{}, e.networkError(ctx, n, err)
+		}
+		return network.Summary{ID: made.ID, Name: candidate, Labels: options.Labels}, nil
+	}
+	return network.Summary{}, fleet.Errorf(fleet.ErrRefused, "create network %s: the engine has networks named %s already; remove them", n.Name, name)
+}
+
+// nameTaken reports whether a creation failed because the engine has that name.
+func nameTaken(err error) bool {
+	return cerrdefs.IsConflict(err) || strings.Contains(err.Error(), "already exists")
+}
+
+// clearName removes what is left under a name of this installation's, and tells
+// whether the name is free now. A network that is not wedsyncd's is an error.
+func (e *Engine) clearName(ctx context.Context, name string) (free bool, err error) {
+	list, err := e.client.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(filters.Arg("name", name))})
+	if err != nil {
+		return false, e.translate(ctx, "find network "+name, err)
+	}
+	for _, n := range list {
+		switch owner := n.Labels[fleet.LabelInstallation]; {
+		case n.Name != name: // the engine matches parts of names
+		case owner == "":
+			return false, fleet.FieldErrorf(fleet.ErrRefused, "name", "the engine has a network named %s that wedsyncd did not create; remove it or choose another name", name)
+		case owner != e.installation:
+			return false, nil
+		default:
+			if err := e.client.NetworkRemove(ctx, n.ID); err != nil && !cerrdefs.IsNotFound(err) {
+				return false, fleet.FieldErrorf(fleet.ErrRefused, "name", "an earlier network named %s cannot be removed: %s", name, reason(err))
+			}
+		}
+	}
+	return true, nil
+}
+
+func engineName(n fleet.Network) string {
+	if n.Name == "" {
+		return fleet.DefaultNetworkName(n.Environment)
+	}
+	return n.EngineName()
+}
+
+func shortInstallation(installation string) string {
+	sum := sha256.Sum256([]byte(installation))
+	return hex.EncodeToString(sum[:4])
+}
+
+// networkOptions translates a network. One without identifier is a default network.
+func networkOptions(n fleet.Network, installation string) network.CreateOptions {
+	options := network.CreateOptions{Driver: "bridge", Options: map[string]string{}, Labels: map[string]string{}}
+	switch n.Type {
+	case fleet.NetworkInternal:
+		options.Internal = true
+	case fleet.NetworkOverlay:
+		options.Driver, options.Attachable = "overlay", true
+	}
+	if n.Subnet != "" {
+		options.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: n.Subnet, Gateway: n.Gateway}}}
+	}
+	if n.Settings.MTU > 0 {
+		options.Options[optionMTU] = strconv.Itoa(n.Settings.MTU)
+	}
+	if n.Settings.EnableIPv6 {
+		enabled := true
+		options.EnableIPv6 = &enabled
+	}
+	maps.Copy(options.Labels, n.Settings.Labels)
+	fingerprint := settingsFingerprint(options)
+	maps.Copy(options.Labels, map[string]string{
+		fleet.LabelInstallation: installation,
+		fleet.LabelEnvironment:  n.Environment,
+		labelSettings:           fingerprint,
+	})
+	if n.ID != "" {
+		options.Labels[fleet.LabelNetwork] = n.ID
+	}
+	return options
+}
+
+func settingsFingerprint(options network.CreateOptions) string {
+	// A struct of plain values always marshals, and maps in the order of their keys.
+	text, _ := json.Marshal(options)
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+// networkError says why the engine does not create a network.
+func (e *Engine) networkError(ctx context.Context, n fleet.Network, err error) error {
+	text := reason(err)
+	switch {
+	case lost(err) || ctx.Err() != nil:
+		return e.translate(ctx, "create network", err)
+	case strings.Contains(text, "overlaps"):
+		return fleet.FieldErrorf(fleet.ErrRefused, "subnet", "the subnet %s overlaps with %s; choose a free one", n.Subnet, e.overlapping(ctx, n.Subnet))
+	case strings.Contains(text, "non-overlapping") || strings.Contains(text, "fully subnetted"):
+		return fleet.FieldErrorf(fleet.ErrRefused, "subnet", "the engine has no free address range left for the network %s; set a subnet, or remove networks that are not used", engineName(n))
+	case n.Type == fleet.NetworkOverlay && strings.Contains(text, "swarm"):
+		return fleet.FieldErrorf(fleet.ErrRefused, "network_type", "overlay networks need Docker Swarm, which is not active on this engine; run docker swarm init, or use the type internal or external")
+	default:
+		return fleet.Errorf(fleet.ErrRefused, "the engine does not create the network %s: %s", engineName(n), text)
+	}
+}
+
+// overlapping names the engine's network that is in the way of a subnet.
+func (e *Engine) overlapping(ctx context.Context, subnet string) string {
+	const somebody = "an address range that the machine uses already"
+	want, err := netip.ParsePrefix(subnet)
+	if err != nil {
+		return somebody
+	}
+	list, err := e.client.NetworkList(ctx, network.ListOptions{})
+	if err != nil {
+		return somebody
+	}
+	for _, n := range list {
+		for _, c := range n.IPAM.Config {
+			if have, err := netip.ParsePrefix(c.Subnet); err == nil && have.Overlaps(want) {
+				return fmt.Sprintf("%s of the network %s", have, n.Name)
+			}
+		}
+	}
+	return somebody
+}
