@@ -1,0 +1,192 @@
+package machine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/docker/docker/client"
+)
+
+// EngineHost is the address at which every Docker client looks for the Engine.
+func EngineHost() string {
+	if host := os.Getenv(client.EnvOverrideHost); host != "" {
+		return host
+	}
+	return client.DefaultDockerHost
+}
+
+// EngineAnswers returns nil if an Engine answers at the address.
+func EngineAnswers(ctx context.Context, host string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	cli, err := client.NewClientWithOpts(client.FromEnv, client.WithHost(host), client.WithAPIVersionNegotiation())
+	if err != nil {
+		return fmt.Errorf("reach Docker Engine: %w", err)
+	}
+	defer cli.Close()
+	if _, err := cli.Ping(ctx); err != nil {
+		return fmt.Errorf("reach Docker Engine at %s: %w", host, err)
+	}
+	return nil
+}
+
+// Engine is a Docker Engine of our own. All of its files are below one folder.
+type Engine struct {
+	// Host is its address, for DOCKER_HOST.
+	Host string
+
+	process *Process
+	dir     string
+}
+
+// StartEngine starts a Docker Engine, as root, that keeps everything below dir
+// and listens on socket.
+func StartEngine(ctx context.Context, dir, socket string) (*Engine, error) {
+	dockerd := program("dockerd")
+	switch {
+	case dockerd == "":
+		return nil, errors.New("start Docker Engine: this machine lacks the program dockerd; install Debian's package docker.io")
+	case os.Geteuid() != 0:
+		return nil, errors.New("start Docker Engine: only root can start it; start it (\"sudo systemctl start docker\") or run this command as root")
+	}
+	if err := mountCgroups(ctx); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return nil, fmt.Errorf("start Docker Engine: %w", err)
+	}
+	e := &Engine{Host: "unix://" + socket, dir: dir}
+	cmd := exec.Command(dockerd,
+		"--host", e.Host,
+		"--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "run"),
+		"--pidfile", filepath.Join(dir, "dockerd.pid"))
+	cmd.Env = withSystemPath(os.Environ())
+	var err error
+	if e.process, err = Start(cmd, e.log(), e.record(), ""); err != nil {
+		return nil, err
+	}
+	if err := e.awaitReady(ctx); err != nil {
+		return nil, errors.Join(err, e.Stop())
+	}
+	return e, nil
+}
+
+// FindEngine returns the Engine that an earlier StartEngine with that folder
+// started, nil if it does not run.
+func FindEngine(dir, socket string) (*Engine, error) {
+	e := &Engine{Host: "unix://" + socket, dir: dir}
+	process, err := Load(e.record())
+	if process == nil || err != nil {
+		return nil, err
+	}
+	e.process = process
+	return e, nil
+}
+
+func (e *Engine) log() string    { return filepath.Join(e.dir, "dockerd.log") }
+func (e *Engine) record() string { return filepath.Join(e.dir, "dockerd.json") }
+
+func (e *Engine) awaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	go func() {
+		select {
+		case <-e.process.Exited():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := Await(ctx, 50*time.Millisecond, func(ctx context.Context) error { return EngineAnswers(ctx, e.Host) })
+	if err != nil {
+		return fmt.Errorf("start Docker Engine: %w; the last lines of its log are:\n%s", err, tail(e.log(), 10))
+	}
+	return nil
+}
+
+// Stop ends the Engine with its containers and removes all that it left.
+func (e *Engine) Stop() error {
+	if err := e.process.Stop(45 * time.Second); err != nil {
+		return err
+	}
+	if err := unmountBelow(e.dir); err != nil {
+		return err
+	}
+	removeNetworkTraces()
+	if err := os.RemoveAll(e.dir); err != nil {
+		return fmt.Errorf("remove Docker Engine's files: %w", err)
+	}
+	_ = os.Remove(strings.TrimPrefix(e.Host, "unix://")) // gone already unless it was killed
+	return nil
+}
+
+// mountCgroups mounts the control groups on a machine whose init system did not.
+func mountCgroups(ctx context.Context) error {
+	const root = "/sys/fs/cgroup"
+	entries, err := os.ReadDir(root)
+	if err == nil && len(entries) > 0 {
+		return nil
+	}
+	mount := program("cgroupfs-mount")
+	if mount == "" {
+		return fmt.Errorf("start Docker Engine: no control groups are mounted at %s; install Debian's package cgroupfs-mount", root)
+	}
+	if out, err := exec.CommandContext(ctx, mount).CombinedOutput(); err != nil {
+		return fmt.Errorf("mount control groups: %w: %s", err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+// withSystemPath lets dockerd find iptables and runc where PATH lacks the system folders.
+func withSystemPath(env []string) []string {
+	return append(env, "PATH="+os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin")
+}
+
+// removeNetworkTraces removes the default bridge and the firewall chains, which
+// every Engine makes at its start and none removes at its end. It tries each; one
+// that is not there is no matter.
+func removeNetworkTraces() {
+	if ip := program("ip"); ip != "" {
+		_ = exec.Command(ip, "link", "delete", "docker0").Run()
+	}
+	iptables := program("iptables")
+	if iptables == "" {
+		return
+	}
+	chains := []struct{ table, chain string }{
+		{"filter", "DOCKER-USER"}, {"filter", "DOCKER-ISOLATION-STAGE-1"}, {"filter", "DOCKER-ISOLATION-STAGE-2"},
+		{"filter", "DOCKER-FORWARD"}, {"filter", "DOCKER-CT"}, {"filter", "DOCKER-BRIDGE"}, {"filter", "DOCKER"}, {"nat", "DOCKER"},
+	}
+	rules := [][]string{
+		{"-t", "filter", "-D", "FORWARD", "-j", "DOCKER-USER"},
+		{"-t", "filter", "-D", "FORWARD", "-j", "DOCKER-FORWARD"},
+		{"-t", "filter", "-D", "FORWARD", "-j", "DOCKER-ISOLATION-STAGE-1"},
+		{"-t", "nat", "-D", "PREROUTING", "-m", "addrtype", "--dst-type", "LOCAL", "-j", "DOCKER"},
+		{"-t", "nat", "-D", "OUTPUT", "!", "--dst", "127.0.0.0/8", "-m", "addrtype", "--dst-type", "LOCAL", "-j", "DOCKER"},
+	}
+	for _, c := range chains {
+		rules = append(rules, []string{"-t", c.table, "-F", c.chain})
+	}
+	for _, c := range chains {
+		rules = append(rules, []string{"-t", c.table, "-X", c.chain})
+	}
+	for _, rule := range rules {
+		_ = exec.Command(iptables, append([]string{"-w", "5"}, rule...)...).Run()
+	}
+}
+
+// tail is the last lines of a file.
+func tail(path string, lines int) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
