@@ -1,0 +1,124 @@
+package health_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/health"
+)
+
+// store holds targets and hands out what is recorded.
+type store struct {
+	mu      sync.Mutex
+	targets []fleet.HealthTarget
+	updates chan fleet.HealthUpdate
+}
+
+func (s *store) HealthTargets(context.Context) ([]fleet.HealthTarget, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.targets, nil
+}
+
+func (s *store) RecordHealth(ctx context.Context, updates []fleet.HealthUpdate) error {
+	for _, u := range updates {
+		select {
+		case s.updates <- u:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+func TestMonitor(t *testing.T) {
+	tests := []struct {
+		name   string
+		answer func(n int64) int // status of the nth request
+		want   fleet.Health
+	}{
+		{"healthy at once", func(int64) int { return http.StatusOK }, fleet.HealthHealthy},
+		{"a redirect passes", func(int64) int { return http.StatusFound }, fleet.HealthHealthy},
+		{"healthy after failures", func(n int64) int {
+			if n < 4 {
+				return http.StatusServiceUnavailable
+			}
+			return http.StatusNoContent
+		}, fleet.HealthHealthy},
+		{"unhealthy", func(int64) int { return http.StatusInternalServerError }, fleet.HealthUnhealthy},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var requests atomic.Int64
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/health" || r.URL.RawQuery != "full=1" {
+					t.Errorf("requested %s", r.URL)
+				}
+				w.Header().Set("Location", "/elsewhere")
+				w.WriteHeader(tt.answer(requests.Add(1)))
+			}))
+			defer server.Close()
+			s := &store{updates: make(chan fleet.HealthUpdate), targets: []fleet.HealthTarget{target(t, server.Listener.Addr().String())}}
+			woken := make(chan fleet.Workload, 10)
+			m := health.NewMonitor(health.Config{Store: s, Logger: slog.New(slog.DiscardHandler), Changed: func(w fleet.Workload) { woken <- w }})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			done := make(chan error, 1)
+			go func() { done <- m.Run(ctx) }()
+			for u := range updatesUntilChange(ctx, t, s) {
+				if u.Changed && u.Health != tt.want {
+					t.Errorf("verdict %s, want %s: %s", u.Health, tt.want, u.Result.Details)
+				}
+			}
+			if w := <-woken; w.Environment != "staging" {
+				t.Errorf("woke %v", w)
+			}
+			cancel()
+			if err := <-done; err != nil {
+				t.Errorf("run: %v", err)
+			}
+		})
+	}
+}
+
+// updatesUntilChange yields updates up to the first that changed a verdict.
+func updatesUntilChange(ctx context.Context, t *testing.T, s *store) func(func(fleet.HealthUpdate) bool) {
+	return func(yield func(fleet.HealthUpdate) bool) {
+		for {
+			select {
+			case u := <-s.updates:
+				if !yield(u) || u.Changed {
+					return
+				}
+			case <-ctx.Done():
+				t.Fatal("no verdict has changed")
+			}
+		}
+	}
+}
+
+func target(t *testing.T, address string) fleet.HealthTarget {
+	t.Helper()
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fleet.HealthTarget{
+		InstanceID: "i", Workload: fleet.Workload{DefinitionID: "d", Environment: "staging"}, Address: host, Port: number,
+		Check:     fleet.HealthCheck{Endpoint: "/health?full=1", Interval: 1, Timeout: 1, Retries: 2},
+		StartedAt: time.Now(), Health: fleet.HealthUnknown,
+	}
+}
