@@ -1,0 +1,80 @@
+// Command demo-app is a small HTTP server to deploy with wedsync: it answers with
+// its version, and can be told to be slow, to fail, to crash, and to burn CPU or
+// memory. It needs nothing but itself, so that its image can be built from scratch.
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// version is set when the program is linked: -ldflags "-X main.version=v2".
+var version = "dev"
+
+// shutdownTimeout bounds how long requests may take to end after SIGTERM. It is
+// below the ten seconds after which an engine kills.
+const shutdownTimeout = 8 * time.Second
+
+func main() {
+	log := slog.New(slog.NewTextHandler(os.Stdout, nil))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	code := run(ctx, os.Getenv, log, os.Exit)
+	stop()
+	os.Exit(code)
+}
+
+// run serves until ctx ends, and returns the exit code. Exit ends the program
+// from within a request or after CRASH_AFTER.
+func run(ctx context.Context, getenv func(string) string, log *slog.Logger, exit func(int)) int {
+	cfg, err := readConfig(getenv)
+	if err != nil {
+		log.Error("configuration refused", "error", err)
+		return 2
+	}
+	listener, err := net.Listen("tcp", ":"+strconv.Itoa(cfg.port))
+	if err != nil {
+		log.Error("cannot listen", "error", err)
+		return 1
+	}
+	return serve(ctx, listener, cfg, log, exit)
+}
+
+func serve(ctx context.Context, listener net.Listener, cfg config, log *slog.Logger, exit func(int)) int {
+	if cfg.crashAfter > 0 {
+		timer := time.AfterFunc(cfg.crashAfter, func() {
+			log.Error("crashing, as CRASH_AFTER asks", "after", cfg.crashAfter)
+			exit(1)
+		})
+		defer timer.Stop()
+	}
+	server := &http.Server{
+		Handler:           newApp(cfg, log, exit).routes(),
+		ReadHeaderTimeout: 5 * time.Second,
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	log.Info("serving", "address", listener.Addr().String(), "version", cfg.version, "environment", cfg.environment)
+	select {
+	case err := <-ended:
+		log.Error("server ended", "error", err)
+		return 1
+	case <-ctx.Done():
+	}
+	log.Info("stopping", "grace", shutdownTimeout)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		log.Error("requests cut off", "error", err)
+		return 1
+	}
+	log.Info("stopped")
+	return 0
+}

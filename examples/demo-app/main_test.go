@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func env(pairs ...string) func(string) string {
+	m := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i]] = pairs[i+1]
+	}
+	return func(name string) string { return m[name] }
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func TestReadConfig(t *testing.T) {
+	tests := map[string]struct {
+		env  func(string) string
+		want string // part of the error, empty for none
+	}{
+		"defaults":           {env(), ""},
+		"all set":            {env("PORT", "9000", "START_DELAY", "2s", "HEALTH_DELAY", "10ms", "FAIL_HEALTH", "true", "CRASH_AFTER", "1m"), ""},
+		"port no number":     {env("PORT", "http"), `PORT is "http"`},
+		"port zero":          {env("PORT", "0"), `PORT is "0"`},
+		"port too large":     {env("PORT", "65536"), `PORT is "65536"`},
+		"delay without unit": {env("START_DELAY", "5"), `START_DELAY is "5"`},
+		"negative delay":     {env("HEALTH_DELAY", "-1s"), `HEALTH_DELAY is "-1s"`},
+		"delay too long":     {env("CRASH_AFTER", "11m"), `CRASH_AFTER is "11m"`},
+		"no flag":            {env("FAIL_HEALTH", "maybe"), `FAIL_HEALTH is "maybe"`},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := readConfig(tt.env)
+			switch {
+			case tt.want == "" && err != nil:
+				t.Fatalf("readConfig: %v", err)
+			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+				t.Fatalf("error %v does not say %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestReadConfigNamesEveryFault(t *testing.T) {
+	_, err := readConfig(env("PORT", "x", "START_DELAY", "y", "FAIL_HEALTH", "z"))
+	for _, name := range []string{"PORT", "START_DELAY", "FAIL_HEALTH"} {
+		if err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("error %v does not name %s", err, name)
+		}
+	}
+}
+
+func TestRequests(t *testing.T) {
+	exited := -1
+	a := newApp(config{version: "v7", hostname: "box", environment: "staging", instance: "i-1"}, quiet(), func(code int) { exited = code })
+	tests := map[string]struct {
+		target string
+		status int
+		body   string
+	}{
+		"root":            {"/", 200, `"version":"v7"`},
+		"root names host": {"/", 200, `"hostname":"box"`},
+		"root names env":  {"/", 200, `"environment":"staging"`},
+		"root names id":   {"/", 200, `"instance":"i-1"`},
+		"version":         {"/version", 200, "v7\n"},
+		"health":          {"/health", 200, `"status":"ok"`},
+		"slow":            {"/slow?ms=1", 200, `"ms":1`},
+		"slow too long":   {"/slow?ms=60001", 400, "from 0 to 60000"},
+		"slow no number":  {"/slow?ms=x", 400, `ms is \"x\"`},
+		"fail":            {"/fail", 500, "as asked"},
+		"fail teapot":     {"/fail?status=418", 418, "as asked"},
+		"fail success":    {"/fail?status=200", 400, "from 400 to 599"},
+		"burn":            {"/burn?ms=1&cores=2", 200, `"cores":2`},
+		"burn cores":      {"/burn?cores=65", 400, "from 1 to 64"},
+		"burn ms":         {"/burn?ms=0", 400, "from 1 to 60000"},
+		"alloc":           {"/alloc?mb=1", 200, `"mb":1`},
+		"alloc too much":  {"/alloc?mb=16385", 400, "from 1 to 16384"},
+		"alloc too long":  {"/alloc?s=601", 400, "from 0 to 600"},
+		"exit bad code":   {"/exit?code=256", 400, "from 0 to 255"},
+		"unknown":         {"/nothing", 404, "not found"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			a.routes().ServeHTTP(w, httptest.NewRequest(http.MethodGet, tt.target, nil))
+			if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.body) {
+				t.Errorf("%s: %d %s; want %d with %s", tt.target, w.Code, w.Body, tt.status, tt.body)
+			}
+		})
+	}
+	if exited != -1 {
+		t.Errorf("exited with %d without being asked", exited)
+	}
+	w := httptest.NewRecorder()
+	a.routes().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/exit?code=3", nil))
+	if w.Code != http.StatusAccepted || exited != 3 {
+		t.Errorf("exit: %d, code %d; want 202, code 3", w.Code, exited)
+	}
+}
+
+func TestHealthFollowsKnobs(t *testing.T) {
+	get := func(a *app) int {
+		w := httptest.NewRecorder()
+		a.routes().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/health", nil))
+		return w.Code
+	}
+	synctest.Test(t, func(t *testing.T) {
+		starting := newApp(config{startDelay: 5 * time.Second}, quiet(), nil)
+		if code := get(starting); code != 503 {
+			t.Errorf("while it starts: %d", code)
+		}
+		time.Sleep(5 * time.Second)
+		if code := get(starting); code != 200 {
+			t.Errorf("when it has started: %d", code)
+		}
+		if code := get(newApp(config{failHealth: true}, quiet(), nil)); code != 503 {
+			t.Errorf("with FAIL_HEALTH: %d", code)
+		}
+		began := time.Now()
+		if code := get(newApp(config{healthDelay: time.Second}, quiet(), nil)); code != 200 || time.Since(began) != time.Second {
+			t.Errorf("with HEALTH_DELAY: %d after %s", code, time.Since(began))
+		}
+	})
+}
+
+func TestServeFinishesRequestsWhenTold(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	address := listener.Addr().String()
+	// The request itself asks to stop and returns only when the server has begun
+	// to: nobody can connect any more.
+	exit := func(int) {
+		stop()
+		for refused := false; !refused; {
+			conn, err := net.Dial("tcp", address)
+			if refused = err != nil; !refused {
+				conn.Close()
+			}
+		}
+	}
+	code := make(chan int, 1)
+	go func() { code <- serve(ctx, listener, config{version: "v1"}, quiet(), exit) }()
+	answer, err := http.Get("http://" + address + "/exit?code=4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || !strings.Contains(string(body), `"code":4`) {
+		t.Errorf("the request under way got %q, %v", body, err)
+	}
+	if c := <-code; c != 0 {
+		t.Errorf("exit code %d", c)
+	}
+}
+
+func TestCrashAfter(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var lines lockedLines
+	code := make(chan int, 1)
+	serve(ctx, listener, config{crashAfter: time.Millisecond}, slog.New(slog.NewJSONHandler(&lines, nil)), func(c int) {
+		code <- c
+		stop()
+	})
+	if c := <-code; c != 1 {
+		t.Errorf("exit code %d", c)
+	}
+	if !lines.has(t, "crashing, as CRASH_AFTER asks") {
+		t.Error("no log line says that it crashes")
+	}
+}
+
+func TestRunRefusesBadConfiguration(t *testing.T) {
+	if code := run(t.Context(), env("PORT", "nope"), quiet(), nil); code != 2 {
+		t.Errorf("exit code %d, want 2", code)
+	}
+}
+
+// lockedLines are log lines; slog's handler writes one at a time, and they are
+// read after the server has ended.
+type lockedLines struct{ text strings.Builder }
+
+func (l *lockedLines) Write(p []byte) (int, error) { return l.text.Write(p) }
+
+func (l *lockedLines) has(t *testing.T, message string) bool {
+	t.Helper()
+	for line := range strings.Lines(l.text.String()) {
+		var record struct {
+			Message string `json:"msg"`
+		}
+		if err := json.Unmarshal([]byte(line), &record); err != nil {
+			t.Fatal(err)
+		}
+		if record.Message == message {
+			return true
+		}
+	}
+	return false
+}
