@@ -176,10 +176,10 @@ func matchAny(patterns []string, path string) bool {
 }
 
 func match(pattern, path string) bool {
-	switch {
-	case pattern == "any", pattern == "...":
+	switch pattern {
+	case "any", "...":
 		return true
-	case pattern == "std":
+	case "std":
 		first, _, _ := strings.Cut(path, "/")
 		return !strings.Contains(first, ".")
 	}

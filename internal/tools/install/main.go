@@ -14,18 +14,25 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	if len(os.Args) < 2 {
 		fmt.Fprintf(os.Stderr, "usage: install TOOL…, with %s\n", strings.Join(tools.Names(), ", "))
 		os.Exit(2)
 	}
-	for _, name := range os.Args[1:] {
+	if err := install(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "install:", err)
+		os.Exit(1)
+	}
+}
+
+func install(names []string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	for _, name := range names {
 		path, err := tools.Path(ctx, name, os.Stderr)
 		if err != nil {
-			fmt.Fprintln(os.Stderr, "install:", err)
-			os.Exit(1)
+			return err
 		}
 		fmt.Println(path)
 	}
+	return nil
 }
