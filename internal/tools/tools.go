@@ -218,7 +218,7 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 		return func() { f.Close() }, nil
 	case <-ctx.Done():
 		go func() {
-			<-taken
+			_ = <-taken
 			f.Close()
 		}()
 		return nil, fmt.Errorf("lock %s: %w", path, context.Cause(ctx))
