@@ -105,7 +105,11 @@ func translateEvent(m events.Message) (fleet.ContainerEvent, bool) {
 	event := fleet.ContainerEvent{
 		ContainerID: m.Actor.ID,
 		InstanceID:  m.Actor.Attributes[fleet.LabelInstance],
-		At:          time.Unix(0, m.TimeNano).UTC(),
+		Workload: fleet.Workload{
+			DefinitionID: m.Actor.Attributes[fleet.LabelDefinition],
+			Environment:  m.Actor.Attributes[fleet.LabelEnvironment],
+		},
+		At: time.Unix(0, m.TimeNano).UTC(),
 	}
 	switch m.Action {
 	case events.ActionCreate:
