@@ -1,0 +1,250 @@
+package testenv
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/client"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+)
+
+const (
+	demoPackage    = "github.com/wedsync/terraform-provider-wedsync/examples/demo-app"
+	demoRepository = "wedsync-test/demo-app"
+	// demoUser is a user without a name, as the image has no passwd file.
+	demoUser = "10001:10001"
+	// buildTimeout bounds the building of the program on a machine with a cold cache.
+	buildTimeout = 5 * time.Minute
+)
+
+// ImageOption makes a variant of the demo image.
+type ImageOption func(variables map[string]string)
+
+// WithEnv bakes an environment variable into the image; see examples/demo-app for its knobs.
+func WithEnv(key, value string) ImageOption {
+	return func(variables map[string]string) { variables[key] = value }
+}
+
+// Crashing makes an image whose program ends with exit code 1 right after its start.
+func Crashing() ImageOption { return WithEnv("CRASH_AFTER", "1ms") }
+
+// Unhealthy makes an image whose program runs, but whose health check always fails.
+func Unhealthy() ImageOption { return WithEnv("FAIL_HEALTH", "true") }
+
+// DemoImage loads an image of examples/demo-app that answers with the version
+// into the Engine and returns its reference. The same version and options give
+// the same image under the same reference, in every test and every process, so
+// tests must not retag or remove it.
+func DemoImage(t testing.TB, version string, options ...ImageOption) (reference string) {
+	t.Helper()
+	Docker(t)
+	reference = demoRepository + ":" + version + variant(options)
+	if err := LoadDemoImage(t.Context(), reference, version, options...); err != nil {
+		t.Fatal(err)
+	}
+	return reference
+}
+
+// variant tells apart images that differ in more than the version.
+func variant(options []ImageOption) string {
+	if len(options) == 0 {
+		return ""
+	}
+	text, _ := json.Marshal(variables("", options)) // a map of strings always marshals
+	sum := sha256.Sum256(text)
+	return "-" + hex.EncodeToString(sum[:4])
+}
+
+func variables(version string, options []ImageOption) map[string]string {
+	m := map[string]string{"VERSION": version}
+	for _, option := range options {
+		option(m)
+	}
+	return m
+}
+
+// LoadDemoImage builds the demo image and loads it into the Engine under a
+// reference of the caller's choice, unless the Engine has exactly that already.
+func LoadDemoImage(ctx context.Context, reference, version string, options ...ImageOption) error {
+	img, err := BuildDemoImage(ctx, version, options...)
+	if err != nil {
+		return err
+	}
+	c, err := engineClient()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return loadImage(ctx, c, reference, img)
+}
+
+// RemoveDemoImages removes all images that DemoImage loaded and no container uses.
+func RemoveDemoImages(ctx context.Context) error {
+	c, err := engineClient()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	list, err := c.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", demoRepository))})
+	errs := []error{err}
+	for _, found := range list {
+		_, err := c.ImageRemove(ctx, found.ID, image.RemoveOptions{Force: true, PruneChildren: true})
+		errs = append(errs, unlessGone(err))
+	}
+	return errors.Join(errs...)
+}
+
+// BuildDemoImage builds an image from scratch that holds nothing but the demo program.
+func BuildDemoImage(ctx context.Context, version string, options ...ImageOption) (v1.Image, error) {
+	program, err := demoProgram(ctx)
+	if err != nil {
+		return nil, err
+	}
+	layer, err := programLayer(program)
+	if err != nil {
+		return nil, err
+	}
+	img, err := mutate.AppendLayers(empty.Image, layer)
+	if err != nil {
+		return nil, fmt.Errorf("build demo image: %w", err)
+	}
+	file, err := img.ConfigFile()
+	if err != nil {
+		return nil, fmt.Errorf("build demo image: %w", err)
+	}
+	file = file.DeepCopy()
+	file.OS, file.Architecture = "linux", runtime.GOARCH
+	file.Config = v1.Config{
+		Entrypoint:   []string{"/demo-app"},
+		User:         demoUser,
+		ExposedPorts: map[string]struct{}{"8080/tcp": {}},
+	}
+	values := variables(version, options)
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		file.Config.Env = append(file.Config.Env, key+"="+values[key])
+	}
+	if img, err = mutate.ConfigFile(img, file); err != nil {
+		return nil, fmt.Errorf("build demo image: %w", err)
+	}
+	return img, nil
+}
+
+// programLayer is a layer with the program, the same for the same program.
+func programLayer(program []byte) (v1.Layer, error) {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	header := &tar.Header{Name: "demo-app", Mode: 0o755, Size: int64(len(program)), ModTime: time.Unix(0, 0)}
+	err := w.WriteHeader(header)
+	if err == nil {
+		_, err = w.Write(program)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("build demo image: %w", err)
+	}
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(archive.Bytes())), nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("build demo image: %w", err)
+	}
+	return layer, nil
+}
+
+// built keeps the demo program once a process has built it.
+var built struct {
+	sync.Mutex
+	program []byte
+}
+
+// demoProgram builds the program, static and reproducible.
+func demoProgram(ctx context.Context) ([]byte, error) {
+	built.Lock()
+	defer built.Unlock()
+	if built.program != nil {
+		return built.program, nil
+	}
+	dir, err := os.MkdirTemp("", "wedsync-demo-app-")
+	if err != nil {
+		return nil, fmt.Errorf("build demo program: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
+	defer cancel()
+	out := filepath.Join(dir, "demo-app")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=", "-o", out, demoPackage)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+runtime.GOARCH, "GOFLAGS=")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build demo program: %w\n%s", err, bytes.TrimSpace(text))
+	}
+	if built.program, err = os.ReadFile(out); err != nil {
+		return nil, fmt.Errorf("build demo program: %w", err)
+	}
+	return built.program, nil
+}
+
+// loadImage gives an image to the Engine under a reference.
+func loadImage(ctx context.Context, c *client.Client, reference string, img v1.Image) error {
+	tag, err := name.NewTag(reference)
+	if err != nil {
+		return fmt.Errorf("load image: %w", err)
+	}
+	id, err := img.ConfigName()
+	if err != nil {
+		return fmt.Errorf("load image %s: %w", reference, err)
+	}
+	if found, err := c.ImageInspect(ctx, reference); err == nil && found.ID == id.String() {
+		return nil
+	}
+	archive, w := io.Pipe()
+	go func() { w.CloseWithError(tarball.Write(tag, img, w)) }()
+	defer archive.Close()
+	answer, err := c.ImageLoad(ctx, archive, client.ImageLoadWithQuiet(true))
+	if err != nil {
+		return fmt.Errorf("load image %s: %w", reference, err)
+	}
+	defer answer.Body.Close()
+	return loadResult(reference, answer.Body)
+}
+
+// loadResult reads the Engine's progress to its end and returns the error that it may hold.
+func loadResult(reference string, progress io.Reader) error {
+	decoder := json.NewDecoder(progress)
+	for {
+		var message struct {
+			Error string `json:"error"`
+		}
+		switch err := decoder.Decode(&message); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("load image %s: %w", reference, err)
+		case message.Error != "":
+			return fmt.Errorf("load image %s: %s", reference, message.Error)
+		}
+	}
+}
