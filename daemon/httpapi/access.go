@@ -1,0 +1,57 @@
+package httpapi
+
+import "github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+
+var (
+	managers = []fleet.Role{fleet.RoleSystemAdmin, fleet.RoleDevOpsEngineer}
+	readers  = append(managers[:2:2], fleet.RoleDeveloper)
+	everyone = append(readers[:3:3], fleet.RoleMonitoringSystem)
+)
+
+// roles is the one table of who may call which operation. An operation that is
+// not in it may be called by nobody.
+var roles = map[string][]fleet.Role{
+	"listDefinitions":  everyone,
+	"getDefinition":    everyone,
+	"createDefinition": managers,
+	"updateDefinition": managers,
+	"deleteDefinition": managers,
+
+	"listInstances":    everyone,
+	"getInstance":      everyone,
+	"deployDefinition": managers,
+	"removeDefinition": managers,
+	"actOnInstance":    managers,
+	"getInstanceLogs":  readers,
+
+	"listNetworks":  readers,
+	"getNetwork":    readers,
+	"createNetwork": managers,
+	"updateNetwork": managers,
+	"deleteNetwork": managers,
+
+	"listDeployments":     everyone,
+	"getDeployment":       everyone,
+	"getDeploymentStatus": everyone,
+
+	"listEvents": readers,
+}
+
+// publicOperations are served without a token; so is the API document.
+var publicOperations = map[string]struct{}{
+	"getHealth":    {},
+	"getReadiness": {},
+}
+
+// publicPaths are the paths that need no token.
+var publicPaths = map[string]struct{}{
+	pathHealth:      {},
+	pathReadiness:   {},
+	pathOpenAPIJSON: {},
+	pathOpenAPIYAML: {},
+}
+
+func isPublic(path string) bool {
+	_, ok := publicPaths[path]
+	return ok
+}
