@@ -286,10 +286,11 @@ func (x *executor) otherPorts(ctx context.Context, i fleet.Instance, cause error
 	return err
 }
 
-// refused gives a permanent failure to the instance; any other error goes back, to be tried again.
+// refused gives a permanent failure to the instance; any other error goes back,
+// to be tried again, and is only noted.
 func (x *executor) refused(ctx context.Context, i fleet.Instance, cause error) error {
 	if !permanent(cause) {
-		return cause
+		return errors.Join(cause, x.note(ctx, i, cause))
 	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	_, err := x.store.UpdateInstance(ctx, i.ID, func(row *fleet.Instance) ([]fleet.Event, error) {
@@ -301,6 +302,18 @@ func (x *executor) refused(ctx context.Context, i fleet.Instance, cause error) e
 		e := event(*row, fleet.EventFailed, nil)
 		e.Error = row.Error
 		return []fleet.Event{e}, nil
+	})
+	return err
+}
+
+// note keeps the reason why a step has to be repeated, for those who wonder what takes so long.
+func (x *executor) note(ctx context.Context, i fleet.Instance, cause error) error {
+	if ctx.Err() != nil || errors.Is(cause, fleet.ErrUnavailable) {
+		return nil
+	}
+	_, err := x.store.UpdateInstance(ctx, i.ID, func(row *fleet.Instance) ([]fleet.Event, error) {
+		row.Error = cause.Error()
+		return nil, nil
 	})
 	return err
 }

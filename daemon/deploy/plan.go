@@ -215,6 +215,8 @@ func (p *planner) failure(i fleet.Instance) string {
 		return ""
 	case i.Current == fleet.StatusFailed:
 		return cmp.Or(i.Error, "failed")
+	case i.StartedAt == nil && !p.now.Before(i.CreatedAt.Add(HealthyDeadline)):
+		return fmt.Sprintf("could not be started within %s: %s", HealthyDeadline, cmp.Or(i.Error, "the engine did not get to it"))
 	case i.Current == fleet.StatusRunning && i.Health == fleet.HealthUnhealthy:
 		return "is unhealthy" + lastCheck(i)
 	case i.Current == fleet.StatusRunning && i.Health != fleet.HealthHealthy && i.StartedAt != nil && !p.now.Before(i.StartedAt.Add(HealthyDeadline)):
