@@ -57,16 +57,17 @@ func (s *Service) plan(ctx context.Context, definition fleet.Definition, r fleet
 	if r.Replicas != nil {
 		replicas = *r.Replicas
 	}
-	if replicas > definition.Scaling.MaxReplicas {
-		return fleet.Deployment{}, fleet.FieldErrorf(fleet.ErrInvalid, "replica_count",
-			"%d is above max_replicas of definition %q, which is %d", replicas, definition.Name, definition.Scaling.MaxReplicas)
-	}
 	networks, err := s.store.Networks(ctx)
 	if err != nil {
 		return fleet.Deployment{}, err
 	}
-	if err := checkNetworks(definition.Spec, networks, r.Environment); err != nil {
-		return fleet.Deployment{}, err
+	faults := checkNetworks(definition.Spec, networks, r.Environment)
+	if replicas > definition.Scaling.MaxReplicas {
+		faults = append(faults, fleet.FieldError{Field: "replica_count", Message: fmt.Sprintf(
+			"%d is above max_replicas of definition %q, which is %d", replicas, definition.Name, definition.Scaling.MaxReplicas)})
+	}
+	if len(faults) > 0 {
+		return fleet.Deployment{}, &fleet.InvalidError{Fields: faults}
 	}
 	strategy := r.Strategy
 	if strategy == "" {
@@ -88,30 +89,28 @@ func (s *Service) plan(ctx context.Context, definition fleet.Definition, r fleet
 }
 
 // checkNetworks finds the networks that a definition names but the environment lacks, or has as another type.
-func checkNetworks(s fleet.Spec, networks []fleet.Network, environment string) error {
+func checkNetworks(s fleet.Spec, networks []fleet.Network, environment string) (faults []fleet.FieldError) {
 	types := make(map[string]fleet.NetworkType)
 	for _, n := range networks {
 		if n.Environment == environment {
 			types[n.Name] = n.Type
 		}
 	}
-	check := func(field string, names []string, fits func(fleet.NetworkType) bool, want string) error {
+	check := func(field string, names []string, external bool, want string) {
 		for _, name := range names {
-			switch t, ok := types[name]; {
-			case !ok:
-				return fleet.FieldErrorf(fleet.ErrInvalid, "environment",
-					"environment %s has no network %q, which %s of definition %q names; create it there first", environment, name, field, s.Name)
-			case !fits(t):
-				return fleet.FieldErrorf(fleet.ErrInvalid, "environment",
-					"network %q of environment %s is of type %s, but %s of definition %q needs %s", name, environment, t, field, s.Name, want)
+			t, ok := types[name]
+			message := fmt.Sprintf("environment %s has no network %q, which %s of definition %q names; create it there first", environment, name, field, s.Name)
+			if ok {
+				message = fmt.Sprintf("network %q of environment %s is of type %s, but %s of definition %q needs %s", name, environment, t, field, s.Name, want)
+			}
+			if !ok || (t == fleet.NetworkExternal) != external {
+				faults = append(faults, fleet.FieldError{Field: "environment", Message: message})
 			}
 		}
-		return nil
 	}
-	return errors.Join(
-		check("internal_networks", s.Network.InternalNetworks, func(t fleet.NetworkType) bool { return t != fleet.NetworkExternal }, "internal or overlay"),
-		check("external_networks", s.Network.ExternalNetworks, func(t fleet.NetworkType) bool { return t == fleet.NetworkExternal }, "external"),
-	)
+	check("internal_networks", s.Network.InternalNetworks, false, "internal or overlay")
+	check("external_networks", s.Network.ExternalNetworks, true, "external")
+	return faults
 }
 
 func (s *Service) resolve(ctx context.Context, d fleet.Definition) (string, error) {

@@ -37,7 +37,7 @@ var kinds = []kind{
 	{fleet.ErrInUse, http.StatusConflict, api.CodeInUse, "In use", "something else still needs it"},
 	{fleet.ErrPortTaken, http.StatusConflict, api.CodeConflict, "Conflict", "another process holds the host port"},
 	{fleet.ErrConflict, http.StatusConflict, api.CodeConflict, "Conflict", "the request does not fit the current state; read it again and decide anew"},
-	{fleet.ErrIdempotencyMismatch, http.StatusUnprocessableEntity, api.CodeIdempotencyMismatch, "Idempotency key reused", "the Idempotency-Key was used with another request; send a new key"},
+	{fleet.ErrIdempotencyMismatch, http.StatusConflict, api.CodeIdempotencyMismatch, "Idempotency key reused", "the Idempotency-Key was used with another request; send a new key"},
 	{fleet.ErrImageNotFound, http.StatusUnprocessableEntity, api.CodeImageNotFound, "Image not found", "neither the engine nor the registry has the image"},
 	{fleet.ErrRefused, http.StatusUnprocessableEntity, api.CodeInvalid, "Refused by the engine", "the container engine does not accept the request"},
 	{fleet.ErrUnavailable, http.StatusServiceUnavailable, api.CodeUnavailable, "Unavailable", "the database or the container engine cannot be reached; try again"},

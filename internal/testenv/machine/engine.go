@@ -22,6 +22,16 @@ func EngineHost() string {
 	return client.DefaultDockerHost
 }
 
+// SocketOf is the path of the unix socket in an Engine's address: where an Engine
+// can be started. Others than those of this machine can't be.
+func SocketOf(host string) (string, error) {
+	socket, ok := strings.CutPrefix(host, "unix://")
+	if !ok {
+		return "", fmt.Errorf("start Docker Engine: none answers at %s, as DOCKER_HOST asks; start it there, or unset DOCKER_HOST to use this machine's", host)
+	}
+	return socket, nil
+}
+
 // EngineAnswers returns nil if an Engine answers at the address.
 func EngineAnswers(ctx context.Context, host string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -35,6 +45,34 @@ func EngineAnswers(ctx context.Context, host string) error {
 		return fmt.Errorf("reach Docker Engine at %s: %w", host, err)
 	}
 	return nil
+}
+
+// EngineVersion is the version of the Engine at the address.
+func EngineVersion(ctx context.Context, host string) (string, error) {
+	cli, err := client.NewClientWithOpts(client.FromEnv, client.WithHost(host), client.WithAPIVersionNegotiation())
+	if err != nil {
+		return "", fmt.Errorf("reach Docker Engine: %w", err)
+	}
+	defer cli.Close()
+	version, err := cli.ServerVersion(ctx)
+	if err != nil {
+		return "", fmt.Errorf("ask Docker Engine for its version: %w", err)
+	}
+	return version.Version, nil
+}
+
+// ContainerLabel reads one label of a container.
+func ContainerLabel(ctx context.Context, host, container, label string) (string, error) {
+	cli, err := client.NewClientWithOpts(client.FromEnv, client.WithHost(host), client.WithAPIVersionNegotiation())
+	if err != nil {
+		return "", fmt.Errorf("reach Docker Engine: %w", err)
+	}
+	defer cli.Close()
+	found, err := cli.ContainerInspect(ctx, container)
+	if err != nil {
+		return "", fmt.Errorf("inspect container: %w", err)
+	}
+	return found.Config.Labels[label], nil
 }
 
 // Engine is a Docker Engine of our own. All of its files are below one folder.
