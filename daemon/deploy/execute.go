@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -105,12 +106,12 @@ func (x *executor) one(ctx context.Context, state fleet.WorkloadState, s Step) e
 	var err error
 	switch s.Kind {
 	case StepCreate:
-		err = x.create(ctx, state, s.Instance)
+		err = x.create(ctx, state, s.Instance, 0)
 	case StepStart:
-		err = x.start(ctx, state, s.Instance)
+		err = x.start(ctx, state, s.Instance, 0)
 	case StepRestart:
 		if err = x.engine.StopContainer(ctx, s.Instance.ContainerID, stopTimeout(state, s.Instance), s.Instance.Force); err == nil {
-			err = x.start(ctx, state, s.Instance)
+			err = x.start(ctx, state, s.Instance, 0)
 		}
 	case StepStop:
 		err = x.stop(ctx, state, s.Instance)
@@ -193,8 +194,8 @@ func newInstance(d fleet.Deployment, replica int) fleet.Instance {
 }
 
 // create makes the instance's container and starts it. What the engine refuses
-// for good makes the instance failed.
-func (x *executor) create(ctx context.Context, state fleet.WorkloadState, i fleet.Instance) error {
+// for good makes the instance failed. tries counts the host ports that were taken.
+func (x *executor) create(ctx context.Context, state fleet.WorkloadState, i fleet.Instance, tries int) error {
 	d, ok := state.Deployments[i.DeploymentID]
 	if !ok {
 		return fmt.Errorf("deployment %s is unknown: %w", i.DeploymentID, fleet.ErrNotFound)
@@ -212,7 +213,7 @@ func (x *executor) create(ctx context.Context, state fleet.WorkloadState, i flee
 		x.log.Warn("the engine warned about a container", "instance", i.Name, "warning", w)
 	}
 	i.ContainerID = id
-	return x.start(ctx, state, i)
+	return x.start(ctx, state, i, tries)
 }
 
 // joined are the networks that an instance joins, in order.
@@ -232,13 +233,13 @@ func joined(s fleet.Spec, networks map[string]fleet.Network, environment string)
 
 // start starts the instance's container and writes what has become of it. A
 // host port that a foreign process holds is exchanged for another.
-func (x *executor) start(ctx context.Context, state fleet.WorkloadState, i fleet.Instance) error {
+func (x *executor) start(ctx context.Context, state fleet.WorkloadState, i fleet.Instance, tries int) error {
 	err := x.engine.StartContainer(ctx, i.ContainerID)
 	switch {
 	case errors.Is(err, fleet.ErrNotFound):
 		return x.record(ctx, state, i, fleet.Container{ID: i.ContainerID, State: fleet.ContainerGone})
 	case errors.Is(err, fleet.ErrPortTaken) && len(i.Ports) > 0:
-		return x.otherPorts(ctx, i, err)
+		return x.otherPorts(ctx, state, i, tries, err)
 	case err != nil:
 		return x.refused(ctx, i, err)
 	}
@@ -265,25 +266,24 @@ func (x *executor) record(ctx context.Context, state fleet.WorkloadState, i flee
 	return err
 }
 
-// otherPorts leases other host ports and removes the container, so that the next pass creates it with them.
-func (x *executor) otherPorts(ctx context.Context, i fleet.Instance, cause error) error {
-	if len(i.RecentExits) >= portTries {
+// otherPorts removes the container, leases other host ports and creates it anew
+// with them, a bounded number of times.
+func (x *executor) otherPorts(ctx context.Context, state fleet.WorkloadState, i fleet.Instance, tries int, cause error) error {
+	if tries >= portTries {
 		return x.refused(ctx, i, cause)
 	}
 	if err := x.engine.RemoveContainer(ctx, i.ContainerID); err != nil {
 		return err
 	}
+	i.ContainerID, i.Ports = "", maps.Clone(i.Ports)
 	for port := range i.Ports {
-		if _, err := x.store.ReleasePort(ctx, i.ID, port); err != nil {
+		host, err := x.store.ReleasePort(ctx, i.ID, port)
+		if err != nil {
 			return fmt.Errorf("lease another host port: %w", err)
 		}
+		i.Ports[port] = host
 	}
-	_, err := x.store.UpdateInstance(ctx, i.ID, func(row *fleet.Instance) ([]fleet.Event, error) {
-		row.ContainerID, row.Current = "", fleet.StatusPending
-		row.RecentExits = append(row.RecentExits, time.Now().UTC())
-		return nil, nil
-	})
-	return err
+	return x.create(ctx, state, i, tries+1)
 }
 
 // refused gives a permanent failure to the instance; any other error goes back,

@@ -1,0 +1,307 @@
+package deploy_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/deploy"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+)
+
+// errLost stands for a call that the engine carried out although its answer was lost.
+var errLost = errors.New("connection reset")
+
+// rig is a controller over a store in memory and an engine that can be told to fail.
+type rig struct {
+	store      *memory
+	engine     *enginePretence
+	controller *deploy.Controller
+	service    *deploy.Service
+}
+
+// inBubble runs a test with a running controller under fake time.
+func inBubble(t *testing.T, spec fleet.Spec, test func(t *testing.T, r *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{store: newMemory(spec), engine: newEngine()}
+		r.controller = deploy.NewController(deploy.Config{Store: r.store, Engine: r.engine, Logger: slog.New(slog.DiscardHandler)})
+		r.service = deploy.NewService(r.store, r.engine, r.controller.Wake)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.controller.Run(ctx, 7, nil) }()
+		synctest.Wait()
+		test(t, r)
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	})
+}
+
+func (r *rig) deploy(t *testing.T, replicas int) string {
+	t.Helper()
+	d, err := r.service.Deploy(fleet.AsSystem(t.Context()), fleet.DeployRequest{Workload: theWorkload, Replicas: &replicas})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.ID
+}
+
+// after lets fake time go by and everything come to rest.
+func after(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // fake time of a synctest bubble
+	synctest.Wait()
+}
+
+func (r *rig) status(id string) fleet.Deployment {
+	r.store.mu.Lock()
+	defer r.store.mu.Unlock()
+	return r.store.deployments[id]
+}
+
+func (r *rig) instances() []fleet.Instance {
+	r.store.mu.Lock()
+	defer r.store.mu.Unlock()
+	return r.store.standing()
+}
+
+var plain = fleet.Spec{Name: "api", ServiceName: "api", ImageName: "wedsync/api", ImageTag: "v1", Scaling: fleet.Scaling{MinReplicas: 1, MaxReplicas: 10}}
+
+func TestControllerDeploys(t *testing.T) {
+	inBubble(t, plain, func(t *testing.T, r *rig) {
+		id := r.deploy(t, 3)
+		after(time.Second)
+		d := r.status(id)
+		if d.Status != fleet.DeploymentCompleted || d.CompletedSteps != d.TotalSteps || d.TotalSteps == 0 {
+			t.Errorf("deployment is %s, %d of %d steps", d.Status, d.CompletedSteps, d.TotalSteps)
+		}
+		if n := len(r.engine.ids()); n != 3 {
+			t.Errorf("%d containers, want 3", n)
+		}
+		if n := r.engine.count("pull"); n != 2 { // with the intents, and before the creates
+			t.Errorf("%d pulls for three replicas, want 2", n)
+		}
+		for _, c := range r.engine.containers {
+			if c.Epoch != 7 {
+				t.Errorf("container has epoch %d, want the controller's", c.Epoch)
+			}
+		}
+	})
+}
+
+func TestControllerSurvivesFaults(t *testing.T) {
+	unavailable := fleet.Errorf(fleet.ErrUnavailable, "the engine does not answer")
+	tests := []struct {
+		name string
+		call string
+		errs []error
+	}{
+		{"create is done but its answer is lost", "create", []error{errLost}},
+		{"create fails twice", "create", []error{unavailable, unavailable}},
+		{"start fails", "start", []error{unavailable}},
+		{"inspect fails", "inspect", []error{unavailable, unavailable}},
+		{"pull fails", "pull", []error{unavailable}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, plain, func(t *testing.T, r *rig) {
+				r.engine.fail(tt.call, tt.errs...)
+				id := r.deploy(t, 2)
+				after(30 * time.Second)
+				if d := r.status(id); d.Status != fleet.DeploymentCompleted {
+					t.Errorf("deployment is %s: %v", d.Status, d.Errors)
+				}
+				if n := len(r.engine.ids()); n != 2 {
+					t.Errorf("%d containers, want 2", n)
+				}
+			})
+		})
+	}
+}
+
+func TestControllerFailsWhatCanNeverBe(t *testing.T) {
+	inBubble(t, plain, func(t *testing.T, r *rig) {
+		live := r.deploy(t, 2)
+		after(time.Second)
+		before := r.engine.ids()
+		r.store.definition.ImageTag = "v2"
+		r.engine.fail("create", fleet.Errorf(fleet.ErrRefused, "the volume /srv is missing"))
+		id := r.deploy(t, 2)
+		after(time.Second)
+		d := r.status(id)
+		if d.Status != fleet.DeploymentFailed || len(d.Errors) == 0 || !strings.Contains(d.Errors[0].Message, "volume /srv") || d.Errors[0].InstanceName == "" {
+			t.Errorf("deployment is %s with %+v", d.Status, d.Errors)
+		}
+		if now := r.engine.ids(); !slices.Equal(now, before) {
+			t.Errorf("containers %v, want those of before, %v", now, before)
+		}
+		if r.store.target != live {
+			t.Errorf("target is %s, want the live deployment", r.store.target)
+		}
+	})
+}
+
+func TestControllerGivesUpWhatCannotBeStarted(t *testing.T) {
+	inBubble(t, plain, func(t *testing.T, r *rig) {
+		broken := slices.Repeat([]error{errors.New("devicemapper is upset")}, 1000)
+		r.engine.fail("start", broken...)
+		id := r.deploy(t, 1)
+		after(deploy.HealthyDeadline + 10*time.Second)
+		d := r.status(id)
+		if d.Status != fleet.DeploymentFailed || !strings.Contains(d.Errors[0].Message, "devicemapper is upset") {
+			t.Errorf("deployment is %s with %+v", d.Status, d.Errors)
+		}
+	})
+}
+
+func TestControllerExchangesTakenPorts(t *testing.T) {
+	spec := plain
+	spec.Network = fleet.NetworkConfig{Ports: []int{8080}, PublishPorts: true}
+	inBubble(t, spec, func(t *testing.T, r *rig) {
+		taken := fleet.Errorf(fleet.ErrPortTaken, "port 20000 is taken")
+		r.engine.fail("start", taken, taken)
+		id := r.deploy(t, 1)
+		after(time.Second)
+		if d := r.status(id); d.Status != fleet.DeploymentCompleted {
+			t.Fatalf("deployment is %s: %v", d.Status, d.Errors)
+		}
+		i := r.instances()[0]
+		if i.Ports[8080] != 20002 || len(i.RecentExits) != 0 {
+			t.Errorf("port %d after two were taken, exits %v", i.Ports[8080], i.RecentExits)
+		}
+	})
+}
+
+func TestControllerRepairsAndGivesUpACrashLoop(t *testing.T) {
+	inBubble(t, plain, func(t *testing.T, r *rig) {
+		r.deploy(t, 1)
+		after(time.Second)
+		id := r.engine.ids()[0]
+		for n := 1; n <= deploy.CrashLimit; n++ {
+			r.engine.exit(id, 1)
+			after(2 * time.Second)
+			i := r.instances()[0]
+			if loop := n == deploy.CrashLimit; loop != (i.Current == fleet.StatusFailed) {
+				t.Fatalf("after %d exits it is %s: %s", n, i.Current, i.Error)
+			}
+		}
+		after(time.Hour)
+		i := r.instances()[0]
+		if i.Current != fleet.StatusFailed || !strings.Contains(i.Error, "crash loop") {
+			t.Errorf("an hour later it is %s: %s", i.Current, i.Error)
+		}
+		if _, err := r.service.Act(fleet.AsSystem(t.Context()), i.ID, fleet.ActionStart, false, ""); err != nil {
+			t.Fatal(err)
+		}
+		after(time.Second)
+		if i := r.instances()[0]; i.Current != fleet.StatusRunning {
+			t.Errorf("started by hand it is %s: %s", i.Current, i.Error)
+		}
+	})
+}
+
+func TestControllerLeavesContainersAloneWithoutDatabase(t *testing.T) {
+	inBubble(t, plain, func(t *testing.T, r *rig) {
+		r.deploy(t, 2)
+		after(time.Second)
+		r.store.setDown(true)
+		calls := len(r.engine.calls)
+		after(5 * time.Minute)
+		for _, call := range r.engine.calls[calls:] {
+			if !strings.HasPrefix(call, "list") {
+				t.Errorf("called %s without a database", call)
+			}
+		}
+		r.engine.exit(r.engine.ids()[0], 1)
+		after(time.Second)
+		r.store.setDown(false)
+		after(time.Minute)
+		for _, i := range r.instances() {
+			if i.Current != fleet.StatusRunning {
+				t.Errorf("%s is %s after the database came back", i.Name, i.Current)
+			}
+		}
+	})
+}
+
+func TestControllerRemovesStraysAfterAGrace(t *testing.T) {
+	inBubble(t, plain, func(t *testing.T, r *rig) {
+		r.engine.mu.Lock()
+		r.engine.containers["stray"] = fleet.Container{ID: "stray", Name: "stray", InstanceID: "nobody", State: fleet.ContainerRunning}
+		r.engine.mu.Unlock()
+		after(9 * time.Minute)
+		if len(r.engine.ids()) != 1 {
+			t.Error("the stray went before its grace was over")
+		}
+		after(3 * time.Minute)
+		if left := r.engine.ids(); len(left) != 0 {
+			t.Errorf("%v is left", left)
+		}
+	})
+}
+
+func TestServiceDeployRefuses(t *testing.T) {
+	seven, two := 7, 2
+	spec := plain
+	spec.Network = fleet.NetworkConfig{InternalNetworks: []string{"app"}, ExternalNetworks: []string{"edge"}}
+	spec.Scaling.MaxReplicas = 5
+	store := newMemory(spec)
+	store.networks = []fleet.Network{{Name: "edge", Environment: "staging", Type: fleet.NetworkInternal}, {Name: "app", Environment: "production"}}
+	engine := newEngine()
+	s := deploy.NewService(store, engine, func(fleet.Workload) { t.Error("woke a workload") })
+	ctx := fleet.AsSystem(t.Context())
+
+	_, err := s.Deploy(ctx, fleet.DeployRequest{Workload: theWorkload, Replicas: &seven})
+	var invalid *fleet.InvalidError
+	if !errors.As(err, &invalid) || len(invalid.Fields) != 3 {
+		t.Errorf("error %v, want three fields", err)
+	}
+	_, err = s.Deploy(ctx, fleet.DeployRequest{Workload: theWorkload, Revision: &two})
+	if !errors.Is(err, fleet.ErrConflict) {
+		t.Errorf("error %v, want a conflict", err)
+	}
+	store.definition.Network = fleet.NetworkConfig{}
+	engine.fail("resolve", fleet.Errorf(fleet.ErrImageNotFound, "no such image"))
+	_, err = s.Deploy(ctx, fleet.DeployRequest{Workload: theWorkload})
+	if !errors.Is(err, fleet.ErrImageNotFound) || len(store.deployments) != 0 {
+		t.Errorf("error %v with %d deployments, want a missing image and none", err, len(store.deployments))
+	}
+}
+
+func TestServiceUpdateNetwork(t *testing.T) {
+	refused := fleet.Errorf(fleet.ErrRefused, "subnet overlaps")
+	tests := []struct {
+		name   string
+		change func(*fleet.Network)
+		fault  error
+		want   string // the engine's network afterwards
+	}{
+		{"resolver settings leave the engine alone", func(n *fleet.Network) { n.DNS.Search = []string{"x.internal"} }, nil, "app 10.0.0.0/24"},
+		{"another subnet makes it anew", func(n *fleet.Network) { n.Subnet = "10.1.0.0/24" }, nil, "app 10.1.0.0/24"},
+		{"a refused subnet brings the old one back", func(n *fleet.Network) { n.Subnet = "10.2.0.0/24" }, refused, "app 10.0.0.0/24"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			store, engine := newMemory(plain), newEngine()
+			store.networks = []fleet.Network{{ID: "n", Name: "app", Environment: "staging", Subnet: "10.0.0.0/24"}}
+			engine.networks = []string{"app 10.0.0.0/24"}
+			if tt.fault != nil {
+				engine.fail("network", tt.fault)
+			}
+			s := deploy.NewService(store, engine, func(fleet.Workload) {})
+			_, err := s.UpdateNetwork(fleet.AsSystem(t.Context()), "n", func(n *fleet.Network) error { tt.change(n); return nil })
+			if !errors.Is(err, tt.fault) {
+				t.Errorf("error %v, want %v", err, tt.fault)
+			}
+			if !slices.Equal(engine.networks, []string{tt.want}) {
+				t.Errorf("engine has %v, want %s", engine.networks, tt.want)
+			}
+		})
+	}
+}
