@@ -207,18 +207,22 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	taken := make(chan error, 1)
-	go func() { taken <- flock(f) }()
+	var failed error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		failed = flock(f)
+	}()
 	select {
-	case err := <-taken:
-		if err != nil {
+	case <-done:
+		if failed != nil {
 			f.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
+			return nil, fmt.Errorf("lock %s: %w", path, failed)
 		}
 		return func() { f.Close() }, nil
 	case <-ctx.Done():
-		go func() {
-			_ = <-taken
+		go func() { // a lock that comes too late is given back
+			<-done
 			f.Close()
 		}()
 		return nil, fmt.Errorf("lock %s: %w", path, context.Cause(ctx))

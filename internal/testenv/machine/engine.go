@@ -36,43 +36,15 @@ func SocketOf(host string) (string, error) {
 func EngineAnswers(ctx context.Context, host string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	cli, err := client.NewClientWithOpts(client.FromEnv, client.WithHost(host), client.WithAPIVersionNegotiation())
+	cli, err := dial(host)
 	if err != nil {
-		return fmt.Errorf("reach Docker Engine: %w", err)
+		return err
 	}
 	defer cli.Close()
 	if _, err := cli.Ping(ctx); err != nil {
 		return fmt.Errorf("reach Docker Engine at %s: %w", host, err)
 	}
 	return nil
-}
-
-// EngineVersion is the version of the Engine at the address.
-func EngineVersion(ctx context.Context, host string) (string, error) {
-	cli, err := client.NewClientWithOpts(client.FromEnv, client.WithHost(host), client.WithAPIVersionNegotiation())
-	if err != nil {
-		return "", fmt.Errorf("reach Docker Engine: %w", err)
-	}
-	defer cli.Close()
-	version, err := cli.ServerVersion(ctx)
-	if err != nil {
-		return "", fmt.Errorf("ask Docker Engine for its version: %w", err)
-	}
-	return version.Version, nil
-}
-
-// ContainerLabel reads one label of a container.
-func ContainerLabel(ctx context.Context, host, container, label string) (string, error) {
-	cli, err := client.NewClientWithOpts(client.FromEnv, client.WithHost(host), client.WithAPIVersionNegotiation())
-	if err != nil {
-		return "", fmt.Errorf("reach Docker Engine: %w", err)
-	}
-	defer cli.Close()
-	found, err := cli.ContainerInspect(ctx, container)
-	if err != nil {
-		return "", fmt.Errorf("inspect container: %w", err)
-	}
-	return found.Config.Labels[label], nil
 }
 
 // Engine is a Docker Engine of our own. All of its files are below one folder.
@@ -143,7 +115,7 @@ func (e *Engine) awaitReady(ctx context.Context) error {
 	}()
 	err := Await(ctx, 50*time.Millisecond, func(ctx context.Context) error { return EngineAnswers(ctx, e.Host) })
 	if err != nil {
-		return fmt.Errorf("start Docker Engine: %w; the last lines of its log are:\n%s", err, tail(e.log(), 10))
+		return fmt.Errorf("start Docker Engine: %w; the last lines of its log are:\n%s", err, Tail(e.log(), 10))
 	}
 	return nil
 }
@@ -219,8 +191,8 @@ func removeNetworkTraces() {
 	}
 }
 
-// tail is the last lines of a file.
-func tail(path string, lines int) string {
+// Tail is the last lines of a file.
+func Tail(path string, lines int) string {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return err.Error()
