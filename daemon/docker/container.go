@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -15,8 +16,12 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
 
-// createAttempts bounds how often a leftover container is cleared out of the way of its successor.
-const createAttempts = 3
+const (
+	// namePatience bounds the wait for a name that the engine has given to a
+	// container that it is still creating for an earlier call, or still removing.
+	namePatience = 15 * time.Second
+	namePause    = 50 * time.Millisecond
+)
 
 // EnsureContainer creates the instance's container on its networks, or adopts
 // the one that an earlier call created under the same name. It does not pull.
@@ -33,7 +38,8 @@ func (e *Engine) EnsureContainer(ctx context.Context, spec fleet.ContainerSpec) 
 	if err != nil {
 		return "", nil, err
 	}
-	for range createAttempts {
+	until := time.Now().Add(namePatience)
+	for {
 		id, warnings, err := e.create(call, spec, networks)
 		if !cerrdefs.IsConflict(err) {
 			return id, warnings, e.createError(ctx, spec, err)
@@ -42,8 +48,15 @@ func (e *Engine) EnsureContainer(ctx context.Context, spec fleet.ContainerSpec) 
 		if err != nil || id != "" {
 			return id, nil, e.createError(ctx, spec, err)
 		}
+		if time.Now().After(until) {
+			return "", nil, fleet.Errorf(fleet.ErrUnavailable, "create container %s: the engine is still busy with an earlier container of that name", spec.Instance.Name)
+		}
+		select {
+		case <-time.After(namePause):
+		case <-call.Done():
+			return "", nil, e.createError(ctx, spec, call.Err())
+		}
 	}
-	return "", nil, fleet.Errorf(fleet.ErrUnavailable, "create container %s: the engine is still removing an earlier container of that name", spec.Instance.Name)
 }
 
 // networksOf makes sure of the networks that the container joins, the first one first.

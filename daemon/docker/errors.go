@@ -95,7 +95,7 @@ func reason(err error) string {
 		}
 		text = shorter
 	}
-	text = strings.TrimSuffix(text, ": unknown")
+	text = strings.ReplaceAll(strings.TrimSuffix(text, ": unknown"), ": unknown: ", ": ")
 	const longest = 1000
 	if len(text) > longest {
 		text = strings.ToValidUTF8(text[:longest], "") + "…"

@@ -111,7 +111,9 @@ func (e *Engine) removeUnused(ctx context.Context, n network.Summary, name strin
 	defer e.joining.Unlock()
 	call, cancel := bounded(ctx, callTimeout)
 	defer cancel()
-	attached, err := e.client.ContainerList(call, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("network", n.ID))})
+	// A container that has never run knows its network by name alone.
+	attached, err := e.client.ContainerList(call, container.ListOptions{All: true, Filters: filters.NewArgs(
+		filters.Arg("network", n.ID), filters.Arg("network", n.Name))})
 	if err != nil {
 		return e.translate(ctx, "list containers of network "+name, err)
 	}
