@@ -1,0 +1,297 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres/dbsqlc"
+)
+
+// CreateDeployment implements deploy.Store.
+func (s *Store) CreateDeployment(ctx context.Context, d fleet.Deployment) (fleet.Deployment, error) {
+	id, replayed, err := s.mutate(ctx, "create deployment", func(t *transaction) (string, error) {
+		var err error
+		if d, err = t.insertDeployment(ctx, d); err != nil {
+			return "", err
+		}
+		return d.ID, t.notify(ctx, d.Workload())
+	})
+	if err != nil || !replayed {
+		return d, err
+	}
+	return s.Deployment(ctx, id)
+}
+
+// insertDeployment locks definition, networks and workload, in this order, so
+// that what the deployment needs cannot be deleted and no other deployment of the
+// workload begins meanwhile.
+func (t *transaction) insertDeployment(ctx context.Context, d fleet.Deployment) (fleet.Deployment, error) {
+	name, err := t.LockDefinitionName(ctx, d.DefinitionID)
+	if err != nil {
+		return d, missing("definition", d.DefinitionID, err)
+	}
+	if err := t.requireNetworks(ctx, name, d); err != nil {
+		return d, err
+	}
+	key := d.Workload()
+	if err := t.EnsureWorkload(ctx, dbsqlc.EnsureWorkloadParams{DefinitionID: key.DefinitionID, Environment: key.Environment}); err != nil {
+		return d, err
+	}
+	w, err := t.LockWorkload(ctx, dbsqlc.LockWorkloadParams{DefinitionID: key.DefinitionID, Environment: key.Environment})
+	if err != nil {
+		return d, err
+	}
+	if d.Before, err = t.replicasBefore(ctx, w); err != nil {
+		return d, err
+	}
+	if d.ID == "" {
+		if d.ID, err = newID(); err != nil {
+			return d, err
+		}
+	}
+	if err := t.supersede(ctx, key, d.ID); err != nil {
+		return d, err
+	}
+	if err := t.InsertDeployment(ctx, deploymentColumns(d, t.call.Principal)); err != nil {
+		return d, err
+	}
+	err = t.SetWorkload(ctx, dbsqlc.SetWorkloadParams{
+		DefinitionID: key.DefinitionID, Environment: key.Environment,
+		TargetDeploymentID: &d.ID, LiveDeploymentID: w.LiveDeploymentID,
+	})
+	if err != nil {
+		return d, err
+	}
+	if err := t.record(ctx, startedEvent(d)); err != nil {
+		return d, err
+	}
+	return t.deployment(ctx, d.ID)
+}
+
+// requireNetworks locks the networks that a deployment joins; each must be there.
+func (t *transaction) requireNetworks(ctx context.Context, definition string, d fleet.Deployment) error {
+	names := slices.Concat(d.Spec.Network.InternalNetworks, d.Spec.Network.ExternalNetworks)
+	if len(names) == 0 || d.Removal {
+		return nil
+	}
+	found, err := t.LockNetworkNames(ctx, dbsqlc.LockNetworkNamesParams{Environment: d.Environment, Names: names})
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !slices.Contains(found, name) {
+			return fleet.FieldErrorf(fleet.ErrInvalid, "environment",
+				"environment %s has no network %q, which definition %q joins; create it first", d.Environment, name, definition)
+		}
+	}
+	return nil
+}
+
+// replicasBefore is the number of replicas that run before a deployment: those of the live one.
+func (t *transaction) replicasBefore(ctx context.Context, w dbsqlc.Workload) (int, error) {
+	if w.LiveDeploymentID == nil {
+		return 0, nil
+	}
+	live, err := t.deployment(ctx, *w.LiveDeploymentID)
+	return live.After, err
+}
+
+// supersede ends the workload's deployment in progress, if there is one, in favour of another.
+func (t *transaction) supersede(ctx context.Context, w fleet.Workload, by string) error {
+	rows, err := t.LockInProgress(ctx, dbsqlc.LockInProgressParams{DefinitionID: w.DefinitionID, Environment: w.Environment})
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		old := deployment(row.DeploymentHistory, row.DefinitionName, false)
+		now := time.Now().UTC()
+		old.Status, old.CompletedAt, old.CurrentStep = fleet.DeploymentFailed, &now, ""
+		old.Errors = append(old.Errors, fleet.DeploymentError{Step: "superseded", Message: "superseded by deployment " + by})
+		if err := t.UpdateDeployment(ctx, progressColumns(old)); err != nil {
+			return err
+		}
+		err := t.record(ctx, fleet.Event{
+			DefinitionID: old.DefinitionID, DeploymentID: old.ID, Environment: old.Environment,
+			Type: fleet.EventDeploymentSuperseded, Data: map[string]any{"superseded_by": by},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Deployment implements httpapi.Store and deploy.Store.
+func (s *Store) Deployment(ctx context.Context, id string) (fleet.Deployment, error) {
+	q, err := s.read(ctx)
+	if err != nil {
+		return fleet.Deployment{}, err
+	}
+	row, err := q.GetDeployment(ctx, id)
+	return deployment(row.DeploymentHistory, row.DefinitionName, row.Live), missing("deployment", id, err)
+}
+
+func (t *transaction) deployment(ctx context.Context, id string) (fleet.Deployment, error) {
+	row, err := t.GetDeployment(ctx, id)
+	return deployment(row.DeploymentHistory, row.DefinitionName, row.Live), missing("deployment", id, err)
+}
+
+// UpdateDeployment implements deploy.Store. ErrConflict when the deployment has ended.
+func (s *Store) UpdateDeployment(ctx context.Context, id string, change func(*fleet.Deployment) ([]fleet.Event, error)) (fleet.Deployment, error) {
+	var after fleet.Deployment
+	err := s.write(ctx, "update deployment", func(t *transaction) error {
+		before, err := t.deployment(ctx, id)
+		if err != nil {
+			return err
+		}
+		key := before.Workload()
+		w, err := t.LockWorkload(ctx, dbsqlc.LockWorkloadParams{DefinitionID: key.DefinitionID, Environment: key.Environment})
+		if err != nil {
+			return missing("deployment", id, err)
+		}
+		if before, err = t.lockedDeployment(ctx, id); err != nil {
+			return err
+		}
+		after = before
+		after.Errors = slices.Clone(before.Errors)
+		events, err := change(&after)
+		if err != nil {
+			return err
+		}
+		return t.replaceDeployment(ctx, w, &after, events)
+	})
+	return after, err
+}
+
+// lockedDeployment locks and reads a deployment that has not ended.
+func (t *transaction) lockedDeployment(ctx context.Context, id string) (fleet.Deployment, error) {
+	if err := t.LockDeployment(ctx, id); err != nil {
+		return fleet.Deployment{}, err
+	}
+	d, err := t.deployment(ctx, id)
+	if err == nil && d.Status != fleet.DeploymentInProgress {
+		err = fleet.Errorf(fleet.ErrConflict, "deployment %s has ended already: %s", id, d.Status)
+	}
+	return d, err
+}
+
+func (t *transaction) replaceDeployment(ctx context.Context, w dbsqlc.Workload, d *fleet.Deployment, events []fleet.Event) error {
+	ended := d.Status != fleet.DeploymentInProgress
+	if ended && d.CompletedAt == nil {
+		now := time.Now().UTC()
+		d.CompletedAt = &now
+	}
+	if err := t.UpdateDeployment(ctx, progressColumns(*d)); err != nil {
+		return err
+	}
+	if ended {
+		if err := t.settle(ctx, w, *d); err != nil {
+			return err
+		}
+	}
+	if err := t.record(ctx, events...); err != nil {
+		return err
+	}
+	after, err := t.deployment(ctx, d.ID)
+	*d = after
+	return err
+}
+
+// settle writes what a workload runs and should run after a deployment has ended.
+func (t *transaction) settle(ctx context.Context, w dbsqlc.Workload, d fleet.Deployment) error {
+	target, live := w.LiveDeploymentID, w.LiveDeploymentID
+	switch {
+	case d.Status == fleet.DeploymentCompleted && d.Removal:
+		target, live = nil, nil
+	case d.Status == fleet.DeploymentCompleted:
+		target, live = &d.ID, &d.ID
+	}
+	err := t.SetWorkload(ctx, dbsqlc.SetWorkloadParams{
+		DefinitionID: w.DefinitionID, Environment: w.Environment, TargetDeploymentID: target, LiveDeploymentID: live,
+	})
+	if err != nil {
+		return err
+	}
+	return t.notify(ctx, d.Workload())
+}
+
+// ListDeployments implements httpapi.Store: newest first.
+func (s *Store) ListDeployments(ctx context.Context, f fleet.DeploymentFilter, p fleet.Page) (fleet.Result[fleet.Deployment], error) {
+	var none fleet.Result[fleet.Deployment]
+	page, err := pageOf(p)
+	if err != nil {
+		return none, err
+	}
+	q, err := s.list(ctx)
+	if err != nil {
+		return none, err
+	}
+	count := dbsqlc.CountDeploymentsParams{
+		DefinitionID: nullable(f.DefinitionID), Environment: nullable(f.Environment),
+		Status: nullable(string(f.Status)), OnlyLive: f.Live,
+	}
+	total, err := q.CountDeployments(ctx, count)
+	if err != nil {
+		return none, translate("count deployments", err)
+	}
+	rows, err := q.ListDeployments(ctx, dbsqlc.ListDeploymentsParams{
+		DefinitionID: count.DefinitionID, Environment: count.Environment, Status: count.Status, OnlyLive: count.OnlyLive,
+		BeforeID: page.after, MaxRows: page.rowsToFetch,
+	})
+	if err != nil {
+		return none, translate("list deployments", err)
+	}
+	convert := func(r dbsqlc.ListDeploymentsRow) fleet.Deployment {
+		return deployment(r.DeploymentHistory, r.DefinitionName, r.Live)
+	}
+	return resultOf(page, rows, total, convert, func(d fleet.Deployment) cursor { return cursor{ID: d.ID} }), nil
+}
+
+func startedEvent(d fleet.Deployment) fleet.Event {
+	return fleet.Event{
+		DefinitionID: d.DefinitionID, DeploymentID: d.ID, Environment: d.Environment, Type: fleet.EventDeploymentStarted,
+		Data: map[string]any{
+			"deployment_type": string(d.Type), "image_tag": d.ImageTag, "image_digest": d.ImageDigest,
+			"definition_revision": d.DefinitionRevision, "instances_before": d.Before, "instances_after": d.After,
+			"is_removal": d.Removal,
+		},
+	}
+}
+
+func deploymentColumns(d fleet.Deployment, by fleet.Principal) dbsqlc.InsertDeploymentParams {
+	kind, strategy := d.Type, d.Strategy
+	if kind == "" {
+		kind = fleet.TypeDeploy
+	}
+	if strategy == "" {
+		strategy = fleet.StrategyRollingUpdate
+	}
+	return dbsqlc.InsertDeploymentParams{
+		ID: d.ID, DefinitionID: d.DefinitionID, DefinitionRevision: d.DefinitionRevision, Environment: d.Environment,
+		DeploymentType: kind, ImageTag: d.ImageTag, ImageDigest: d.ImageDigest, ConfigSnapshot: normalSpec(d.Spec),
+		InstancesBefore: d.Before, InstancesAfter: d.After, DeploymentStrategy: strategy,
+		RollbackTargetID: nullable(d.RollbackTargetID), IsRemoval: d.Removal, TotalSteps: d.TotalSteps,
+		CurrentStep: d.CurrentStep, StartedBy: nullable(by.ID), DeploymentNotes: nullable(d.Notes),
+	}
+}
+
+func progressColumns(d fleet.Deployment) dbsqlc.UpdateDeploymentParams {
+	return dbsqlc.UpdateDeploymentParams{
+		ID: d.ID, DeploymentStatus: d.Status, CompletedAt: d.CompletedAt, ErrorDetails: d.Errors,
+		TotalSteps: d.TotalSteps, CompletedSteps: d.CompletedSteps, CurrentStep: d.CurrentStep,
+	}
+}
+
+func deployment(r dbsqlc.DeploymentHistory, definition string, live bool) fleet.Deployment {
+	return fleet.Deployment{
+		ID: r.ID, DefinitionID: r.DefinitionID, DefinitionName: definition, DefinitionRevision: r.DefinitionRevision,
+		Environment: r.Environment, Type: r.DeploymentType, ImageTag: r.ImageTag, ImageDigest: r.ImageDigest,
+		Spec: normalSpec(r.ConfigSnapshot), Before: r.InstancesBefore, After: r.InstancesAfter,
+		Status: r.DeploymentStatus, Strategy: r.DeploymentStrategy, RollbackTargetID: text(r.RollbackTargetID),
+		Removal: r.IsRemoval, Live: live, StartedBy: text(r.StartedBy), StartedAt: r.StartedAt,
+		CompletedAt: r.CompletedAt, Errors: r.ErrorDetails, Notes: text(r.DeploymentNotes),
+		TotalSteps: r.TotalSteps, CompletedSteps: r.CompletedSteps, CurrentStep: r.CurrentStep,
+	}
+}

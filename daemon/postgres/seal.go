@@ -1,0 +1,74 @@
+package postgres
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+)
+
+// sealVersion is the first byte of what is sealed, so that the form can change.
+const sealVersion = 1
+
+// SecretKeySize is the size of Config.SecretKey.
+const SecretKeySize = 32
+
+// sealer encrypts registry credentials with AES-256-GCM. The identifier of the
+// definition is authenticated with them, so that nobody can move them to another row.
+type sealer struct{ aead cipher.AEAD }
+
+func newSealer(key []byte) (*sealer, error) {
+	if len(key) != SecretKeySize {
+		return nil, fmt.Errorf("the secret key is %d bytes long; it must be %d random bytes", len(key), SecretKeySize)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, err
+	}
+	return &sealer{aead: aead}, nil
+}
+
+func (s *sealer) seal(c *fleet.RegistryCredentials, definitionID string) ([]byte, error) {
+	if c == nil {
+		return nil, nil
+	}
+	plain, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode registry credentials: %w", err)
+	}
+	sealed := make([]byte, 1+s.aead.NonceSize())
+	sealed[0] = sealVersion
+	if _, err := rand.Read(sealed[1:]); err != nil {
+		return nil, fmt.Errorf("make nonce: %w", err)
+	}
+	return s.aead.Seal(sealed, sealed[1:], plain, []byte(definitionID)), nil
+}
+
+var errSealed = errors.New("open registry credentials: they were stored under another secret key; store them again")
+
+func (s *sealer) open(sealed []byte, definitionID string) (*fleet.RegistryCredentials, error) {
+	if sealed == nil {
+		return nil, nil
+	}
+	if len(sealed) < 1+s.aead.NonceSize() || sealed[0] != sealVersion {
+		return nil, errSealed
+	}
+	nonce, box := sealed[1:1+s.aead.NonceSize()], sealed[1+s.aead.NonceSize():]
+	plain, err := s.aead.Open(nil, nonce, box, []byte(definitionID))
+	if err != nil {
+		return nil, errSealed
+	}
+	var c fleet.RegistryCredentials
+	if err := json.Unmarshal(plain, &c); err != nil {
+		return nil, fmt.Errorf("decode registry credentials: %w", err)
+	}
+	return &c, nil
+}
