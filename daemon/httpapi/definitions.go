@@ -47,7 +47,7 @@ func (s *server) registerDefinitions(a huma.API) {
 	register(s, a, operation{
 		id: "createDefinition", method: http.MethodPost, path: pathDefinitions, tag: "definitions",
 		summary: "Create a definition", description: "Stores a definition at revision 1. Nothing runs until it is deployed.",
-		status: http.StatusCreated, success: "The definition as it is stored, its defaults filled in.",
+		status: http.StatusCreated, success: "The definition as it is stored, its defaults filled in.", location: pathDefinitions + "/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11",
 		problems: []int{http.StatusConflict, http.StatusUnsupportedMediaType},
 	}, s.createDefinition)
 	register(s, a, operation{

@@ -176,6 +176,9 @@ func illustrate(document *huma.OpenAPI) {
 				continue
 			}
 			illustrateContent(schemas, response.Content)
+			if location := response.Headers["Location"]; location != nil {
+				location.Schema.Examples = []any{op.Metadata[metadataLocation]}
+			}
 			illustrateHeaders(schemas, response)
 		}
 	}

@@ -203,8 +203,12 @@ func fingerprint(r *http.Request, parsed any) []byte {
 
 // problemFor translates an error and logs what the client is not told.
 func (s *server) problemFor(ctx context.Context, err error) *problem {
-	p := problemOf(err)
 	x, _ := exchangeFrom(ctx)
+	root := "query"
+	if x.body != nil {
+		root = "body"
+	}
+	p := problemOf(err, root)
 	switch {
 	case p.Status == http.StatusInternalServerError:
 		s.Logger.ErrorContext(ctx, "request failed", "request_id", x.id, "operation", x.operation, "error", err)

@@ -59,13 +59,13 @@ func (s *server) registerInstances(a huma.API) {
 	register(s, a, operation{
 		id: "deployDefinition", method: http.MethodPost, path: pathInstances + "/{definition_id}/deploy", tag: "instances",
 		summary: "Deploy a definition", description: "Rolls the definition's current revision out into an environment. The image's content is fixed now; a deployment that is still in progress there is superseded.",
-		status: http.StatusAccepted, success: "The rollout has begun; follow it at the deployment's status.",
+		status: http.StatusAccepted, success: "The rollout has begun; follow it at the deployment's status.", location: pathDeployments + "/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a14",
 		problems: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnsupportedMediaType},
 	}, s.deployDefinition)
 	register(s, a, operation{
 		id: "removeDefinition", method: http.MethodDelete, path: pathInstances + "/{definition_id}/deploy", tag: "instances",
 		summary: "Remove a definition from an environment", description: "Stops and removes every instance of the definition in the environment.",
-		status: http.StatusAccepted, success: "The removal has begun; follow it at the deployment's status.",
+		status: http.StatusAccepted, success: "The removal has begun; follow it at the deployment's status.", location: pathDeployments + "/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a14",
 		problems: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.removeDefinition)
 	register(s, a, operation{

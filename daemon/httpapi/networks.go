@@ -47,7 +47,7 @@ func (s *server) registerNetworks(a huma.API) {
 	register(s, a, operation{
 		id: "createNetwork", method: http.MethodPost, path: pathNetworks, tag: "networks",
 		summary: "Create a network", description: "Makes the network in the engine and stores it, or does neither.",
-		status: http.StatusCreated, success: "The network.",
+		status: http.StatusCreated, success: "The network.", location: pathNetworks + "/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a12",
 		problems: []int{http.StatusConflict, http.StatusUnsupportedMediaType},
 	}, s.createNetwork)
 	register(s, a, operation{

@@ -23,10 +23,14 @@ type operation struct {
 	description      string
 	status           int    // of success
 	success          string // what success means
+	location         string // example of the Location header, if the answer has one
 	// problems are the statuses that only some operations answer with; those of
 	// every operation are added.
 	problems []int
 }
+
+// metadataLocation keeps the example of an operation's Location header.
+const metadataLocation = "location"
 
 // Output types of operations.
 type (
@@ -36,7 +40,7 @@ type (
 	}
 	// Located is a body with the path of what it is about.
 	Located[T any] struct {
-		Location string `header:"Location" doc:"Path of the new object." example:"/api/containers/deployments/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a14"`
+		Location string `header:"Location" doc:"Path of the new object."`
 		Body     T
 	}
 )
@@ -83,6 +87,7 @@ func register[I, O any](s *server, a huma.API, o operation, handle func(context.
 		Responses:          map[string]*huma.Response{},
 		SkipValidateParams: true,
 		SkipValidateBody:   true,
+		Metadata:           map[string]any{metadataLocation: o.location},
 		MaxBodyBytes:       maxBody + 1,
 		BodyReadTimeout:    -1,
 		Security:           []map[string][]string{{securityScheme: {}}},

@@ -113,8 +113,9 @@ func invalid(list []api.FieldError) *problem {
 }
 
 // problemOf translates an error of the domain. Only sentences of fleet.Error and
-// fleet.InvalidError reach the client; whatever wraps them is for the log.
-func problemOf(err error) *problem {
+// fleet.InvalidError reach the client; whatever wraps them is for the log. Root
+// is where the fields that the domain names are in the request: body or query.
+func problemOf(err error, root string) *problem {
 	var p *problem
 	if errors.As(err, &p) {
 		return p
@@ -122,7 +123,7 @@ func problemOf(err error) *problem {
 	if many := (*fleet.InvalidError)(nil); errors.As(err, &many) {
 		list := make([]api.FieldError, len(many.Fields))
 		for i, f := range many.Fields {
-			list[i] = api.FieldError{Location: location(f.Field), Message: f.Message}
+			list[i] = api.FieldError{Location: location(root, f.Field), Message: f.Message}
 		}
 		return invalid(list)
 	}
@@ -137,19 +138,19 @@ func problemOf(err error) *problem {
 		if one.Field == "" {
 			return k.problem(one.Message)
 		}
-		return k.problem(one.Message, api.FieldError{Location: location(one.Field), Message: one.Message})
+		return k.problem(one.Message, api.FieldError{Location: location(root, one.Field), Message: one.Message})
 	}
 	return kindInternal.problem("")
 }
 
-// location puts the field of a domain error below "body", where it says nothing else.
-func location(field string) string {
-	for _, root := range []string{"body", "query", "path", "header"} {
-		if within(field, root) {
+// location puts the field of a domain error below the root, unless it names one itself.
+func location(root, field string) string {
+	for _, known := range []string{"body", "query", "path", "header"} {
+		if within(field, known) {
 			return field
 		}
 	}
-	return "body." + field
+	return root + "." + field
 }
 
 // missing gives a bare fleet.ErrNotFound the noun and the identifier that were asked for.

@@ -1,0 +1,297 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	definitions = "/api/containers/definitions"
+	networks    = "/api/containers/networks"
+	instances   = "/api/containers/instances"
+	deployments = "/api/containers/deployments"
+	events      = "/api/containers/events"
+)
+
+// with is a JSON object with members replaced, added or (null in Go) taken out.
+func with(t *testing.T, object string, members map[string]any) string {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal([]byte(object), &m); err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range members {
+		if v == nil {
+			delete(m, name)
+			continue
+		}
+		m[name] = v
+	}
+	out, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+type object = map[string]any
+
+type badRequest struct {
+	name   string
+	r      request
+	status int
+	code   string
+	fields []string // all locations, in any order
+}
+
+// create is a POST of a definition that differs from a good one.
+func create(t *testing.T, members object) request {
+	return request{method: "POST", path: definitions, body: with(t, goodDefinition, members)}
+}
+
+func network(t *testing.T, members object) request {
+	return request{method: "POST", path: networks, body: with(t, goodNetwork, members)}
+}
+
+func raw(body string) request { return request{method: "POST", path: definitions, body: body} }
+
+func badBodies(t *testing.T) []badRequest {
+	const id = "/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11"
+	deploy := func(body string) request {
+		return request{method: "POST", path: instances + id + "/deploy", body: body}
+	}
+	health := func(m object) object { return object{"health_check_config": m} }
+	net := func(m object) object { return object{"network_config": m} }
+	runtime := func(m object) object { return object{"runtime_config": m} }
+	return []badRequest{
+		// JSON itself
+		{"empty body", request{method: "POST", path: definitions, body: " "}, 400, "invalid", []string{"body"}},
+		{"no JSON", raw(`name=wedding-api`), 400, "invalid", []string{"body"}},
+		{"cut off", raw(`{"name":"a"`), 400, "invalid", []string{"body"}},
+		{"trailing value", raw(goodDefinition + `{}`), 400, "invalid", []string{"body"}},
+		{"member twice", raw(`{"name":"a","name":"b"}`), 400, "invalid", []string{"body.name"}},
+		{"inner member twice", raw(`{"resource_limits":{"cpu":"1","cpu":"2"}}`), 400, "invalid", []string{"body.resource_limits.cpu"}},
+		{"not UTF-8", raw("{\"name\":\"\xff\"}"), 400, "invalid", []string{"body"}},
+		{"nested too deep", raw(strings.Repeat(`{"a":`, 40) + `1` + strings.Repeat(`}`, 40)), 400, "invalid", []string{"body" + strings.Repeat(".a", 32)}},
+		{"list instead of object", raw(`[]`), 422, "invalid", []string{"body"}},
+		{"null instead of object", raw(`null`), 422, "invalid", []string{"body"}},
+		{"string instead of object", raw(`"wedding-api"`), 422, "invalid", []string{"body"}},
+		{"too large", raw(`{"name":"` + strings.Repeat("a", 1<<20) + `"}`), 413, "too_large", nil},
+		{"wrong media type", request{method: "POST", path: definitions, body: goodDefinition, header: http.Header{"Content-Type": {"text/plain"}}}, 415, "unsupported_media_type", nil},
+		{"no media type", request{method: "POST", path: definitions, body: goodDefinition, header: http.Header{"Content-Type": nil}}, 415, "unsupported_media_type", nil},
+		{"wrong character set", request{method: "POST", path: definitions, body: goodDefinition, header: http.Header{"Content-Type": {"application/json; charset=latin1"}}}, 415, "unsupported_media_type", nil},
+		{"compressed", request{method: "POST", path: definitions, body: goodDefinition, header: http.Header{"Content-Encoding": {"gzip"}}}, 415, "unsupported_media_type", nil},
+		{"body where none belongs", request{method: "DELETE", path: definitions + id, body: `{}`}, 400, "invalid", []string{"body"}},
+
+		// schema
+		{"everything missing", raw(`{}`), 422, "invalid", []string{"body.name", "body.service_name", "body.image_name", "body.resource_limits", "body.scaling_config"}},
+		{"unknown field", create(t, object{"nmae": "x"}), 422, "invalid", []string{"body.nmae"}},
+		{"unknown inner field", create(t, object{"resource_limits": object{"cpu": "1", "memory": "1Gi", "gpu": "1"}}), 422, "invalid", []string{"body.resource_limits.gpu"}},
+		{"field in another case", create(t, object{"Name": "x"}), 422, "invalid", []string{"body.Name"}},
+		{"null for a string", raw(strings.Replace(goodDefinition, `"v1"`, `null`, 1)), 422, "invalid", []string{"body.image_tag"}},
+		{"null for an object", raw(strings.Replace(goodDefinition, `{"cpu":"500m","memory":"512Mi"}`, `null`, 1)), 422, "invalid", []string{"body.resource_limits"}},
+		{"number for a string", create(t, object{"name": 5}), 422, "invalid", []string{"body.name"}},
+		{"string for a number", create(t, object{"scaling_config": object{"min_replicas": "1", "max_replicas": 3}}), 422, "invalid", []string{"body.scaling_config.min_replicas"}},
+		{"fraction for a whole number", create(t, object{"scaling_config": object{"min_replicas": 1.5, "max_replicas": 3}}), 422, "invalid", []string{"body.scaling_config.min_replicas"}},
+		{"whole number with a point", raw(strings.Replace(goodDefinition, `"max_replicas":3`, `"max_replicas":3.0`, 1)), 422, "invalid", []string{"body.scaling_config.max_replicas"}},
+		{"number beyond 64 bits", raw(strings.Replace(goodDefinition, `"max_replicas":3`, `"max_replicas":99999999999999999999999`, 1)), 422, "invalid", []string{"body.scaling_config.max_replicas"}},
+		{"list for an object", create(t, object{"environment_config": []string{"A=b"}}), 422, "invalid", []string{"body.environment_config"}},
+		{"number for a variable", create(t, object{"environment_config": object{"PORT": 8080}}), 422, "invalid", []string{"body.environment_config.PORT"}},
+		{"too many ports", create(t, net(object{"ports": make([]int, 33)})), 422, "invalid", []string{"body.network_config.ports"}},
+		{"NUL in a string", create(t, object{"environment_config": object{"A": "x\x00"}}), 422, "invalid", []string{"body.environment_config.A"}},
+		{"NUL in a name of a variable", create(t, object{"environment_config": object{"A\x00": "x"}}), 422, "invalid", []string{"body.environment_config"}},
+		{"many at once", create(t, object{"name": "A_b", "resource_limits": object{"cpu": "1x", "memory": 5}, "nmae": 1}), 422, "invalid",
+			[]string{"body.name", "body.resource_limits.cpu", "body.resource_limits.memory", "body.nmae"}},
+
+		// definitions
+		{"upper-case name", create(t, object{"name": "Wedding"}), 422, "invalid", []string{"body.name"}},
+		{"empty name", create(t, object{"name": ""}), 422, "invalid", []string{"body.name"}},
+		{"long name", create(t, object{"name": strings.Repeat("a", 64)}), 422, "invalid", []string{"body.name"}},
+		{"bad service name", create(t, object{"service_name": "-api"}), 422, "invalid", []string{"body.service_name"}},
+		{"image name with tag", create(t, object{"image_name": "wedsync/api:v1"}), 422, "invalid", []string{"body.image_name"}},
+		{"image name in upper case", create(t, object{"image_name": "Wedsync/API"}), 422, "invalid", []string{"body.image_name"}},
+		{"bad tag", create(t, object{"image_tag": "v 1"}), 422, "invalid", []string{"body.image_tag"}},
+		{"bad registry", create(t, object{"registry_url": "ftp://x/y"}), 422, "invalid", []string{"body.registry_url"}},
+		{"two registries", create(t, object{"registry_url": "a.example.com", "image_name": "b.example.com:5000/x"}), 422, "invalid", []string{"body.image_name"}},
+		{"credentials without password", create(t, object{"registry_credentials": object{"username": "x"}}), 422, "invalid", []string{"body.registry_credentials.password"}},
+		{"bad variable", create(t, object{"environment_config": object{"1A": "x"}}), 422, "invalid", []string{"body.environment_config.1A"}},
+		{"oversized variable", create(t, object{"environment_config": object{"A": strings.Repeat("x", 128<<10)}}), 422, "invalid", []string{"body.environment_config.A"}},
+		{"bad CPU", create(t, object{"resource_limits": object{"cpu": "1x", "memory": "1Gi"}}), 422, "invalid", []string{"body.resource_limits.cpu"}},
+		{"no CPU", create(t, object{"resource_limits": object{"cpu": "0", "memory": "1Gi"}}), 422, "invalid", []string{"body.resource_limits.cpu"}},
+		{"too little memory", create(t, object{"resource_limits": object{"cpu": "1", "memory": "1Mi"}}), 422, "invalid", []string{"body.resource_limits.memory"}},
+		{"bad storage", create(t, object{"resource_limits": object{"cpu": "1", "memory": "1Gi", "storage": "big"}}), 422, "invalid", []string{"body.resource_limits.storage"}},
+		{"relative health path", create(t, object{"health_check_config": object{"endpoint": "health", "port": 80}}), 422, "invalid", []string{"body.health_check_config.endpoint"}},
+		{"health check without port", create(t, health(object{"endpoint": "/health"})), 422, "invalid", []string{"body.health_check_config.port"}},
+		{"timeout beyond interval", create(t, health(object{"endpoint": "/health", "port": 80, "interval": 5, "timeout": 6})), 422, "invalid", []string{"body.health_check_config.timeout"}},
+		{"interval of zero", create(t, health(object{"endpoint": "/health", "port": 80, "interval": 0})), 422, "invalid", []string{"body.health_check_config.interval"}},
+		{"min above max", create(t, object{"scaling_config": object{"min_replicas": 4, "max_replicas": 3}}), 422, "invalid", []string{"body.scaling_config.min_replicas"}},
+		{"too many replicas", create(t, object{"scaling_config": object{"min_replicas": 1, "max_replicas": 1001}}), 422, "invalid", []string{"body.scaling_config.max_replicas"}},
+		{"target above 100", create(t, object{"scaling_config": object{"min_replicas": 1, "max_replicas": 3, "target_cpu": 101}}), 422, "invalid", []string{"body.scaling_config.target_cpu"}},
+		{"port out of range", create(t, net(object{"ports": []int{8080, 70000}})), 422, "invalid", []string{"body.network_config.ports[1]"}},
+		{"port twice", create(t, net(object{"ports": []int{8080, 8080}})), 422, "invalid", []string{"body.network_config.ports[1]"}},
+		{"bad network name", create(t, net(object{"internal_networks": []string{"App"}})), 422, "invalid", []string{"body.network_config.internal_networks[0]"}},
+		{"network twice", create(t, net(object{"internal_networks": []string{"app"}, "external_networks": []string{"app"}})), 422, "invalid", []string{"body.network_config.external_networks[0]"}},
+		{"published internal ports", create(t, net(object{"ports": []int{80}, "publish_ports": true, "internal_networks": []string{"app"}})), 422, "invalid", []string{"body.network_config.publish_ports"}},
+		{"nothing to publish", create(t, net(object{"publish_ports": true})), 422, "invalid", []string{"body.network_config.publish_ports"}},
+		{"relative volume target", create(t, object{"volume_mounts": []object{{"source": "data", "target": "data"}}}), 422, "invalid", []string{"body.volume_mounts[0].target"}},
+		{"bad volume source", create(t, object{"volume_mounts": []object{{"source": "../data", "target": "/data"}}}), 422, "invalid", []string{"body.volume_mounts[0].source"}},
+		{"volume target twice", create(t, object{"volume_mounts": []object{{"source": "data", "target": "/data"}, {"source": "more", "target": "/data"}}}), 422, "invalid", []string{"body.volume_mounts[1].target"}},
+		{"volume and tmpfs", create(t, object{"volume_mounts": []object{{"source": "data", "target": "/tmp"}}, "runtime_config": object{"tmpfs": []string{"/tmp"}}}), 422, "invalid", []string{"body.runtime_config.tmpfs[0]"}},
+		{"bad user", create(t, runtime(object{"user": "a b"})), 422, "invalid", []string{"body.runtime_config.user"}},
+		{"relative tmpfs", create(t, runtime(object{"tmpfs": []string{"tmp"}})), 422, "invalid", []string{"body.runtime_config.tmpfs[0]"}},
+		{"reserved label", create(t, runtime(object{"labels": object{"wedsync.instance": "x"}})), 422, "invalid", []string{"body.runtime_config.labels.wedsync.instance"}},
+		{"bad log size", create(t, runtime(object{"log_max_size": "10Q"})), 422, "invalid", []string{"body.runtime_config.log_max_size"}},
+		{"too many log files", create(t, runtime(object{"log_max_files": 101})), 422, "invalid", []string{"body.runtime_config.log_max_files"}},
+		{"unknown pull policy", create(t, runtime(object{"pull_policy": "never"})), 422, "invalid", []string{"body.runtime_config.pull_policy"}},
+
+		// networks
+		{"unknown network type", network(t, object{"network_type": "bridge"}), 422, "invalid", []string{"body.network_type"}},
+		{"unknown environment", network(t, object{"environment": "qa"}), 422, "invalid", []string{"body.environment"}},
+		{"environment of another token", request{method: "POST", path: networks, token: "devops", body: with(t, goodNetwork, object{"environment": "production"})}, 403, "forbidden", []string{"body.environment"}},
+		{"bad subnet", network(t, object{"subnet": "10.20.0.0"}), 422, "invalid", []string{"body.subnet"}},
+		{"subnet with host bits", network(t, object{"subnet": "10.20.0.1/24"}), 422, "invalid", []string{"body.subnet"}},
+		{"gateway outside", network(t, object{"gateway": "10.21.0.1"}), 422, "invalid", []string{"body.gateway"}},
+		{"gateway without subnet", network(t, object{"subnet": nil, "gateway": "10.20.0.1"}), 422, "invalid", []string{"body.gateway"}},
+		{"bad name server", network(t, object{"dns_config": object{"servers": []string{"10.20.0.2", "ns1"}}}), 422, "invalid", []string{"body.dns_config.servers[1]"}},
+		{"bad search domain", network(t, object{"dns_config": object{"search": []string{"a b"}}}), 422, "invalid", []string{"body.dns_config.search[0]"}},
+		{"bad resolver option", network(t, object{"dns_config": object{"options": []string{"NDOTS"}}}), 422, "invalid", []string{"body.dns_config.options[0]"}},
+		{"IPv6 without its subnet", network(t, object{"network_config": object{"enable_ipv6": true}}), 422, "invalid", []string{"body.network_config.enable_ipv6"}},
+		{"small MTU with IPv6", network(t, object{"subnet": "fd00:20::/64", "network_config": object{"enable_ipv6": true, "mtu": 600}}), 422, "invalid", []string{"body.network_config.mtu"}},
+		{"tiny MTU", network(t, object{"network_config": object{"mtu": 10}}), 422, "invalid", []string{"body.network_config.mtu"}},
+		{"bad network label", network(t, object{"network_config": object{"labels": object{"A B": "x"}}}), 422, "invalid", []string{"body.network_config.labels.A B"}},
+
+		// deployments and actions
+		{"deploy without environment", deploy(`{}`), 422, "invalid", []string{"body.environment"}},
+		{"deploy into nowhere", deploy(`{"environment":"qa"}`), 422, "invalid", []string{"body.environment"}},
+		{"unknown strategy", deploy(`{"environment":"staging","deployment_strategy":"blue_green"}`), 422, "invalid", []string{"body.deployment_strategy"}},
+		{"negative replicas", deploy(`{"environment":"staging","replica_count":-1}`), 422, "invalid", []string{"body.replica_count"}},
+		{"revision zero", deploy(`{"environment":"staging","definition_revision":0}`), 422, "invalid", []string{"body.definition_revision"}},
+		{"long notes", deploy(`{"environment":"staging","deployment_notes":"` + strings.Repeat("é", 4097) + `"}`), 422, "invalid", []string{"body.deployment_notes"}},
+		{"unknown action", request{method: "POST", path: instances + id + "/action", body: `{"action":"pause"}`}, 422, "invalid", []string{"body.action"}},
+		{"number as force", request{method: "POST", path: instances + id + "/action", body: `{"action":"stop","force":1}`}, 422, "invalid", []string{"body.force"}},
+	}
+}
+
+func badParameters() []badRequest {
+	const id = "/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11"
+	get := func(path string) request { return request{method: "GET", path: path} }
+	key := func(values ...string) request {
+		return request{method: "POST", path: definitions, body: goodDefinition, header: http.Header{"Idempotency-Key": values}}
+	}
+	return []badRequest{
+		{"bad UUID in path", get(definitions + "/42"), 422, "invalid", []string{"path.definition_id"}},
+		{"UUID without hyphens", get(definitions + "/0198c5f09f4e7c1a9a530c1d6f1f2a11"), 422, "invalid", []string{"path.definition_id"}},
+		{"UUID as URN", get(instances + "/urn:uuid:0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11"), 422, "invalid", []string{"path.instance_id"}},
+		{"bad UUID and bad body", request{method: "POST", path: instances + "/x/deploy", body: `{"environment":5}`}, 422, "invalid", []string{"path.definition_id", "body.environment"}},
+		{"bad UUID in query", get(instances + "?definition_id=x"), 422, "invalid", []string{"query.definition_id"}},
+		{"empty UUID in query", get(instances + "?definition_id="), 422, "invalid", []string{"query.definition_id"}},
+		{"limit of zero", get(definitions + "?limit=0"), 422, "invalid", []string{"query.limit"}},
+		{"limit too high", get(definitions + "?limit=1001"), 422, "invalid", []string{"query.limit"}},
+		{"limit in words", get(definitions + "?limit=ten"), 422, "invalid", []string{"query.limit"}},
+		{"limit with a point", get(definitions + "?limit=1.0"), 422, "invalid", []string{"query.limit"}},
+		{"unknown parameter", get(definitions + "?page=2"), 422, "invalid", []string{"query.page"}},
+		{"parameter twice", get(definitions + "?limit=1&limit=2"), 422, "invalid", []string{"query.limit"}},
+		{"several parameters", get(instances + "?limit=x&status=dead&page=1"), 422, "invalid", []string{"query.limit", "query.status", "query.page"}},
+		{"unreadable query", get(definitions + "?name=%zz"), 422, "invalid", []string{"query"}},
+		{"NUL in query", get(definitions + "?name=a%00"), 422, "invalid", []string{"query.name"}},
+		{"unknown status", get(instances + "?status=dead"), 422, "invalid", []string{"query.status"}},
+		{"unknown deployment status", get(deployments + "?status=running"), 422, "invalid", []string{"query.status"}},
+		{"odd boolean", get(deployments + "?live=1"), 422, "invalid", []string{"query.live"}},
+		{"bad time", get(events + "?since=yesterday"), 422, "invalid", []string{"query.since"}},
+		{"unknown environment in query", get(instances + "?environment=qa"), 422, "invalid", []string{"query.environment"}},
+		{"environment of another token in query", request{method: "GET", path: instances + "?environment=production", token: "devops"}, 403, "forbidden", []string{"query.environment"}},
+		{"remove without environment", request{method: "DELETE", path: instances + id + "/deploy"}, 422, "invalid", []string{"query.environment"}},
+		{"unknown log source", get(instances + id + "/logs?source=syslog"), 422, "invalid", []string{"query.source"}},
+		{"bad log cursor", get(instances + id + "/logs?cursor=x"), 422, "invalid", []string{"query.cursor"}},
+		{"empty key", key(""), 422, "invalid", []string{"header.Idempotency-Key"}},
+		{"key with a space", key("a b"), 422, "invalid", []string{"header.Idempotency-Key"}},
+		{"key too long", key(strings.Repeat("k", 256)), 422, "invalid", []string{"header.Idempotency-Key"}},
+		{"two keys", key("a", "b"), 422, "invalid", []string{"header.Idempotency-Key"}},
+		{"unknown path", get("/api/containers/nothing"), 404, "not_found", nil},
+		{"trailing slash", get(definitions + "/"), 404, "not_found", nil},
+		{"unclean path", get("/api/containers/../containers/definitions"), 404, "not_found", nil},
+		{"wrong method", request{method: "PATCH", path: definitions + id}, 405, "method_not_allowed", nil},
+		{"no token", request{method: "GET", path: definitions, token: "-"}, 401, "unauthenticated", nil},
+		{"unknown token", request{method: "GET", path: definitions, token: "nobody"}, 401, "unauthenticated", nil},
+		{"other scheme", request{method: "GET", path: definitions, header: http.Header{"Authorization": {"Basic YWRtaW4="}}}, 401, "unauthenticated", nil},
+		{"no token for an unknown path", request{method: "GET", path: "/api/nothing", token: "-"}, 401, "unauthenticated", nil},
+		{"too low a role", request{method: "POST", path: definitions, token: "developer", body: goodDefinition}, 403, "forbidden", nil},
+		{"definition not there", get(definitions + id), 404, "not_found", nil},
+		{"network not there", request{method: "DELETE", path: networks + id}, 404, "not_found", nil},
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	w := newWorld(t)
+	table := append(badBodies(t), badParameters()...)
+	if len(table) < 60 {
+		t.Fatalf("%d bad requests; at least 60 belong here", len(table))
+	}
+	for _, tc := range table {
+		t.Run(tc.name, func(t *testing.T) {
+			p := problem(t, w.do(t, tc.r))
+			if p.Status != tc.status || p.Code != tc.code {
+				t.Errorf("%d %s, want %d %s: %+v", p.Status, p.Code, tc.status, tc.code, p)
+			}
+			var fields []string
+			for _, e := range p.Errors {
+				fields = append(fields, e.Location)
+				if e.Message == "" {
+					t.Errorf("%s has no message", e.Location)
+				}
+			}
+			slices.Sort(fields)
+			want := slices.Sorted(slices.Values(tc.fields))
+			if !slices.Equal(fields, want) {
+				t.Errorf("fields %q, want %q: %+v", fields, want, p.Errors)
+			}
+			if w.changes != 0 {
+				t.Fatalf("the store was changed")
+			}
+		})
+	}
+}
+
+// TestBadUpdates are changes that are fine by themselves, but not with what is stored.
+func TestBadUpdates(t *testing.T) {
+	tests := []struct {
+		name, path, body string
+		fields           []string
+	}{
+		{"image below another registry", "definition", `{"registry_url":"a.example.com","image_name":"b.example.com:5000/x"}`, []string{"body.image_name"}},
+		{"health check without port", "definition", `{"health_check_config":{"endpoint":"/health"}}`, []string{"body.health_check_config.port"}},
+		{"two bad fields", "definition", `{"image_tag":"","name":"A"}`, []string{"body.image_tag", "body.name"}},
+		{"null for a name", "definition", `{"name":null}`, []string{"body.name"}},
+		{"null for a list", "definition", `{"volume_mounts":null}`, []string{"body.volume_mounts"}},
+		{"null inside credentials", "definition", `{"registry_credentials":{"username":null,"password":"x"}}`, []string{"body.registry_credentials.username"}},
+		{"partial limits", "definition", `{"resource_limits":{"cpu":"1"}}`, []string{"body.resource_limits.memory"}},
+		{"gateway outside the stored subnet", "network", `{"gateway":"10.99.0.1"}`, []string{"body.gateway"}},
+		{"IPv6 on the stored subnet", "network", `{"network_config":{"enable_ipv6":true}}`, []string{"body.network_config.enable_ipv6"}},
+		{"another environment", "network", `{"environment":"production"}`, []string{"body.environment"}},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			definition, network, _, _ := w.seed(t)
+			path := definitions + "/" + definition
+			if tc.path == "network" {
+				path = networks + "/" + network
+			}
+			p := problem(t, w.do(t, request{method: "PUT", path: path, body: tc.body}))
+			var fields []string
+			for _, e := range p.Errors {
+				fields = append(fields, e.Location)
+			}
+			slices.Sort(fields)
+			if p.Status != 422 || p.Code != "invalid" || !slices.Equal(fields, tc.fields) {
+				t.Errorf("%+v, want 422 invalid with %q", p, tc.fields)
+			}
+			if w.changes != 0 {
+				t.Error("the store was changed")
+			}
+		})
+	}
+}

@@ -1,0 +1,298 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/client/api"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+)
+
+// filler sets every field of a value to something of its own, so that a field
+// that is dropped or crossed with another one shows.
+type filler struct{ n int }
+
+func fillNew[T any]() T {
+	var v T
+	f := &filler{}
+	f.fill(reflect.ValueOf(&v).Elem())
+	return v
+}
+
+func (f *filler) fill(v reflect.Value) {
+	f.n++
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(fmt.Sprintf("text-%d", f.n))
+	case reflect.Int, reflect.Int64:
+		v.SetInt(int64(f.n))
+	case reflect.Float64:
+		v.SetFloat(float64(f.n) + 0.5)
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Interface:
+		v.Set(reflect.ValueOf(fmt.Sprintf("any-%d", f.n)))
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		f.fill(v.Elem())
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		f.fill(v.Index(0))
+		f.fill(v.Index(1))
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		f.fill(key)
+		f.fill(value)
+		v.SetMapIndex(key, value)
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			v.Set(reflect.ValueOf(time.Unix(int64(f.n)*1000, 0).UTC()))
+			return
+		}
+		for i := range v.NumField() {
+			f.fill(v.Field(i))
+		}
+	default:
+		panic("cannot fill a " + v.Kind().String())
+	}
+}
+
+func equal(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		a, _ := json.MarshalIndent(got, "", " ")
+		b, _ := json.MarshalIndent(want, "", " ")
+		t.Errorf("%s: got %s\nwant %s", what, a, b)
+	}
+}
+
+// TestRoundTrips takes values that clients write to the domain and back.
+func TestRoundTrips(t *testing.T) {
+	t.Run("definition", func(t *testing.T) {
+		r := fillNew[api.CreateDefinitionRequest]()
+		d := definitionToAPI(definitionFromAPI(r))
+		back := api.CreateDefinitionRequest{
+			Name: d.Name, ServiceName: d.ServiceName, ImageName: d.ImageName, ImageTag: d.ImageTag,
+			RegistryURL: d.RegistryURL, RegistryCredentials: r.RegistryCredentials,
+			EnvironmentConfig: d.EnvironmentConfig, ResourceLimits: d.ResourceLimits,
+			HealthCheckConfig: d.HealthCheckConfig, ScalingConfig: d.ScalingConfig,
+			NetworkConfig: &d.NetworkConfig, VolumeMounts: d.VolumeMounts, RuntimeConfig: &d.RuntimeConfig,
+		}
+		equal(t, "request", back, r)
+		if !d.HasRegistryCredentials {
+			t.Error("credentials are not noted")
+		}
+	})
+	t.Run("spec", func(t *testing.T) {
+		want := fillNew[fleet.Definition]()
+		d := definitionToAPI(want)
+		got := definitionFromAPI(api.CreateDefinitionRequest{
+			Name: d.Name, ServiceName: d.ServiceName, ImageName: d.ImageName, ImageTag: d.ImageTag,
+			RegistryURL: d.RegistryURL, EnvironmentConfig: d.EnvironmentConfig, ResourceLimits: d.ResourceLimits,
+			HealthCheckConfig: d.HealthCheckConfig, ScalingConfig: d.ScalingConfig,
+			NetworkConfig: &d.NetworkConfig, VolumeMounts: d.VolumeMounts, RuntimeConfig: &d.RuntimeConfig,
+		})
+		equal(t, "spec", got.Spec, want.Spec)
+	})
+	t.Run("definition change", func(t *testing.T) {
+		r := fillNew[api.UpdateDefinitionRequest]()
+		var d fleet.Definition
+		applyDefinition(&d, r)
+		a := definitionToAPI(d)
+		back := api.UpdateDefinitionRequest{
+			Name: &a.Name, ServiceName: &a.ServiceName, ImageName: &a.ImageName, ImageTag: &a.ImageTag,
+			RegistryURL: &a.RegistryURL, RegistryCredentials: r.RegistryCredentials,
+			EnvironmentConfig: &a.EnvironmentConfig, ResourceLimits: &a.ResourceLimits,
+			HealthCheckConfig: api.Optional[api.HealthCheckConfig]{Set: true, Value: a.HealthCheckConfig},
+			ScalingConfig:     &a.ScalingConfig, NetworkConfig: &a.NetworkConfig,
+			VolumeMounts: &a.VolumeMounts, RuntimeConfig: &a.RuntimeConfig,
+		}
+		equal(t, "request", back, r)
+	})
+	t.Run("network", func(t *testing.T) {
+		want := fillNew[fleet.Network]()
+		n := networkToAPI(want)
+		got := networkFromAPI(api.CreateNetworkRequest{
+			NetworkName: n.NetworkName, NetworkType: n.NetworkType, Environment: n.Environment,
+			Subnet: n.Subnet, Gateway: n.Gateway, DNSConfig: &n.DNSConfig, NetworkConfig: &n.NetworkConfig,
+		})
+		got.ID, got.CreatedAt = want.ID, want.CreatedAt
+		equal(t, "network", got, want)
+	})
+	t.Run("network change", func(t *testing.T) {
+		r := fillNew[api.UpdateNetworkRequest]()
+		var n fleet.Network
+		applyNetwork(&n, r)
+		a := networkToAPI(n)
+		equal(t, "request", api.UpdateNetworkRequest{
+			NetworkType: &a.NetworkType, Subnet: &a.Subnet, Gateway: &a.Gateway,
+			DNSConfig: &a.DNSConfig, NetworkConfig: &a.NetworkConfig,
+		}, r)
+	})
+	t.Run("credentials", func(t *testing.T) {
+		c := credentialsFromAPI(api.RegistryCredentials{Username: "u", Password: "p"})
+		equal(t, "credentials", c, fleet.RegistryCredentials{Username: "u", Password: "p"})
+		if got := credentialsChangeFromAPI(api.Optional[api.RegistryCredentials]{}); got.Set {
+			t.Error("credentials that are left out are a change")
+		}
+		if got := credentialsChangeFromAPI(api.Null[api.RegistryCredentials]()); !got.Set || got.Value != nil {
+			t.Errorf("null gives %+v", got)
+		}
+	})
+}
+
+// TestEveryFieldArrives converts a filled value of the domain and asks that each
+// field on the wire is set, and that each field of the domain has an effect.
+func TestEveryFieldArrives(t *testing.T) {
+	arrives(t, definitionToAPI)
+	arrives(t, networkToAPI)
+	// What the daemon remembers for itself only.
+	arrives(t, instanceToAPI, "Checks", "RecentExits", "RestartRequested", "Force")
+	// A deployment's snapshot and progress have answers of their own.
+	arrives(t, deploymentToAPI, "Spec", "TotalSteps", "CompletedSteps", "CurrentStep")
+	arrives(t, deploymentErrorToAPI)
+	// Stack traces are for the database only.
+	arrives(t, eventToAPI, "StackTrace")
+	arrives(t, func(l fleet.LogLine) api.LogEntry { return logLineToAPI(l) })
+	arrives(t, func(d fleet.Deployment) api.DeploymentStatusResponse {
+		return deploymentStatusToAPI(d, []fleet.Instance{fillNew[fleet.Instance]()})
+	}, "DefinitionID", "DefinitionName", "DefinitionRevision", "Environment", "Type", "ImageTag", "ImageDigest",
+		"Spec", "Before", "After", "Strategy", "RollbackTargetID", "Removal", "Live", "StartedBy", "StartedAt", "CompletedAt", "Notes")
+}
+
+func arrives[From, To any](t *testing.T, convert func(From) To, dropped ...string) {
+	t.Helper()
+	from := reflect.TypeFor[From]()
+	t.Run(from.Name(), func(t *testing.T) {
+		full := fillNew[From]()
+		wire := convert(full)
+		for _, path := range unset(reflect.ValueOf(wire), "") {
+			t.Errorf("%s is never set", path)
+		}
+		for i := range from.NumField() {
+			name := from.Field(i).Name
+			other := full
+			field := reflect.ValueOf(&other).Elem().Field(i)
+			field.SetZero()
+			changed := !reflect.DeepEqual(convert(other), wire)
+			if want := !contains(dropped, name); changed != want {
+				t.Errorf("field %s arrives: %t, want %t", name, changed, want)
+			}
+		}
+	})
+}
+
+func contains(names []string, name string) bool {
+	for _, n := range names {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+// unset lists the fields that have their zero value.
+func unset(v reflect.Value, path string) []string {
+	switch v.Kind() {
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			break
+		}
+		var all []string
+		for i := range v.NumField() {
+			all = append(all, unset(v.Field(i), path+"."+v.Type().Field(i).Name)...)
+		}
+		return all
+	case reflect.Pointer, reflect.Slice:
+		if v.IsNil() {
+			return []string{path}
+		}
+		if v.Kind() == reflect.Pointer {
+			return unset(v.Elem(), path)
+		}
+		if v.Len() > 0 {
+			return unset(v.Index(0), path+"[0]")
+		}
+	}
+	if v.IsZero() {
+		return []string{path}
+	}
+	return nil
+}
+
+func TestDefaults(t *testing.T) {
+	d := definitionToAPI(definitionFromAPI(api.CreateDefinitionRequest{
+		HealthCheckConfig: &api.HealthCheckConfig{Endpoint: "/health"},
+	}))
+	checks := []struct {
+		name      string
+		got, want any
+	}{
+		{"image_tag", d.ImageTag, "latest"},
+		{"interval", d.HealthCheckConfig.Interval, 30},
+		{"timeout", d.HealthCheckConfig.Timeout, 10},
+		{"retries", d.HealthCheckConfig.Retries, 3},
+		{"start_period", d.HealthCheckConfig.StartPeriod, 0},
+		{"target_cpu", d.ScalingConfig.TargetCPU, 70},
+		{"target_memory", d.ScalingConfig.TargetMemory, 80},
+		{"stop_timeout", d.RuntimeConfig.StopTimeout, 10},
+		{"log_max_size", d.RuntimeConfig.LogMaxSize, "10Mi"},
+		{"log_max_files", d.RuntimeConfig.LogMaxFiles, 3},
+		{"pull_policy", d.RuntimeConfig.PullPolicy, "if_not_present"},
+		{"is_active", d.IsActive, true},
+	}
+	for _, c := range checks {
+		if c.got != c.want {
+			t.Errorf("%s is %v, want %v", c.name, c.got, c.want)
+		}
+	}
+	wire, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(wire), "null") {
+		t.Errorf("an absent list or map became null: %s", wire)
+	}
+}
+
+// TestDefaultsAreDocumented compares the defaults that are filled in with those
+// that the document promises.
+func TestDefaultsAreDocumented(t *testing.T) {
+	d := definitionToAPI(definitionFromAPI(api.CreateDefinitionRequest{HealthCheckConfig: &api.HealthCheckConfig{}}))
+	for _, v := range []any{*d.HealthCheckConfig, d.ScalingConfig, d.RuntimeConfig} {
+		rv := reflect.ValueOf(v)
+		for i := range rv.NumField() {
+			if promised, ok := rv.Type().Field(i).Tag.Lookup("default"); ok && fmt.Sprint(rv.Field(i)) != promised {
+				t.Errorf("%T.%s defaults to %v, its document says %s", v, rv.Type().Field(i).Name, rv.Field(i), promised)
+			}
+		}
+	}
+}
+
+// TestNothingIsShared changes a converted value and looks at its source.
+func TestNothingIsShared(t *testing.T) {
+	d := fillNew[fleet.Definition]()
+	before, err := json.Marshal(d.Spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := definitionToAPI(d)
+	a.EnvironmentConfig["x"] = "y"
+	a.NetworkConfig.Ports[0] = -1
+	a.NetworkConfig.InternalNetworks[0] = "x"
+	a.NetworkConfig.ExternalNetworks[0] = "x"
+	a.VolumeMounts[0].Source = "x"
+	a.RuntimeConfig.Entrypoint[0] = "x"
+	a.RuntimeConfig.Command[0] = "x"
+	a.RuntimeConfig.Tmpfs[0] = "x"
+	a.RuntimeConfig.Labels["x"] = "y"
+	a.HealthCheckConfig.Interval = -1
+	if after, err := json.Marshal(d.Spec); err != nil || string(after) != string(before) {
+		t.Errorf("the source changed: %s, was %s", after, before)
+	}
+}

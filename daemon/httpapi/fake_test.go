@@ -1,0 +1,438 @@
+package httpapi_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/wedsync/terraform-provider-wedsync/client/api"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/httpapi"
+)
+
+// fake is a Store, a Deployer and an Authenticator in memory, for what is HTTP's
+// alone: it knows neither transactions nor row level security.
+type fake struct {
+	mu          sync.Mutex
+	definitions map[string]fleet.Definition
+	networks    map[string]fleet.Network
+	instances   map[string]fleet.Instance
+	deployments map[string]fleet.Deployment
+	events      []fleet.Event
+
+	changes     int
+	calls       []fleet.Call
+	credentials []fleet.CredentialsChange
+	deploys     []fleet.DeployRequest
+	actions     []string
+	pages       []fleet.Page
+	filters     []any
+	// fail is the error of every method, if it is set.
+	fail error
+	// onCall is run by every method.
+	onCall func()
+}
+
+func newFake() *fake {
+	return &fake{
+		definitions: map[string]fleet.Definition{},
+		networks:    map[string]fleet.Network{},
+		instances:   map[string]fleet.Instance{},
+		deployments: map[string]fleet.Deployment{},
+	}
+}
+
+var fakePrincipals = map[string]fleet.Principal{
+	"admin":      {ID: newID(), Name: "admin", Role: fleet.RoleSystemAdmin, Environments: []string{fleet.AllEnvironments}},
+	"devops":     {ID: newID(), Name: "devops", Role: fleet.RoleDevOpsEngineer, Environments: []string{"staging"}},
+	"developer":  {ID: newID(), Name: "developer", Role: fleet.RoleDeveloper, Environments: []string{"staging"}},
+	"monitoring": {ID: newID(), Name: "monitoring", Role: fleet.RoleMonitoringSystem, Environments: []string{fleet.AllEnvironments}},
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+func (f *fake) Authenticate(_ context.Context, secret string) (fleet.Principal, error) {
+	p, ok := fakePrincipals[secret]
+	if !ok {
+		return fleet.Principal{}, fleet.ErrUnauthenticated
+	}
+	return p, nil
+}
+
+// enter is the beginning of every method of the store.
+func (f *fake) enter(ctx context.Context, changes bool) (leave func(), err error) {
+	if f.onCall != nil {
+		f.onCall()
+	}
+	f.mu.Lock()
+	call, ok := fleet.CallFrom(ctx)
+	if !ok {
+		f.mu.Unlock()
+		return nil, fmt.Errorf("no call in the context")
+	}
+	f.calls = append(f.calls, call)
+	if f.fail != nil {
+		f.mu.Unlock()
+		return nil, f.fail
+	}
+	if changes {
+		f.changes++
+	}
+	return f.mu.Unlock, nil
+}
+
+func get[T any](f *fake, ctx context.Context, rows map[string]T, id string) (T, error) {
+	leave, err := f.enter(ctx, false)
+	if err != nil {
+		return *new(T), err
+	}
+	defer leave()
+	row, ok := rows[id]
+	if !ok {
+		return row, fleet.ErrNotFound
+	}
+	return row, nil
+}
+
+func query[T any](f *fake, ctx context.Context, rows map[string]T, filter any, p fleet.Page) (fleet.Result[T], error) {
+	leave, err := f.enter(ctx, false)
+	if err != nil {
+		return fleet.Result[T]{}, err
+	}
+	defer leave()
+	f.pages, f.filters = append(f.pages, p), append(f.filters, filter)
+	r := fleet.Result[T]{Total: len(rows)}
+	for _, row := range rows {
+		r.Items = append(r.Items, row)
+	}
+	return r, nil
+}
+
+func (f *fake) CreateDefinition(ctx context.Context, d fleet.Definition, c *fleet.RegistryCredentials) (fleet.Definition, error) {
+	leave, err := f.enter(ctx, true)
+	if err != nil {
+		return d, err
+	}
+	defer leave()
+	for _, other := range f.definitions {
+		if other.Name == d.Name {
+			f.changes--
+			return d, fleet.FieldErrorf(fleet.ErrAlreadyExists, "name", "the name %s is taken", d.Name)
+		}
+	}
+	d.ID, d.Revision, d.CreatedAt, d.UpdatedAt = newID(), 1, time.Now(), time.Now()
+	f.credentials = append(f.credentials, fleet.CredentialsChange{Set: c != nil, Value: c})
+	f.definitions[d.ID] = d
+	return d, nil
+}
+
+func (f *fake) Definition(ctx context.Context, id string) (fleet.Definition, error) {
+	return get(f, ctx, f.definitions, id)
+}
+
+func (f *fake) ListDefinitions(ctx context.Context, filter fleet.DefinitionFilter, p fleet.Page) (fleet.Result[fleet.Definition], error) {
+	return query(f, ctx, f.definitions, filter, p)
+}
+
+func (f *fake) UpdateDefinition(ctx context.Context, id string, c fleet.CredentialsChange, change func(*fleet.Definition) error) (fleet.Definition, error) {
+	leave, err := f.enter(ctx, false)
+	if err != nil {
+		return fleet.Definition{}, err
+	}
+	defer leave()
+	d, ok := f.definitions[id]
+	if !ok {
+		return d, fleet.ErrNotFound
+	}
+	if err := change(&d); err != nil {
+		return d, fmt.Errorf("change definition: %w", err)
+	}
+	f.changes++
+	d.Revision++
+	f.credentials = append(f.credentials, c)
+	f.definitions[id] = d
+	return d, nil
+}
+
+func (f *fake) DeleteDefinition(ctx context.Context, id string) error {
+	leave, err := f.enter(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if _, ok := f.definitions[id]; !ok {
+		return fleet.ErrNotFound
+	}
+	f.changes++
+	delete(f.definitions, id)
+	return nil
+}
+
+func (f *fake) Network(ctx context.Context, id string) (fleet.Network, error) {
+	return get(f, ctx, f.networks, id)
+}
+
+func (f *fake) ListNetworks(ctx context.Context, filter fleet.NetworkFilter, p fleet.Page) (fleet.Result[fleet.Network], error) {
+	return query(f, ctx, f.networks, filter, p)
+}
+
+func (f *fake) Instance(ctx context.Context, id string) (fleet.Instance, error) {
+	return get(f, ctx, f.instances, id)
+}
+
+func (f *fake) ListInstances(ctx context.Context, filter fleet.InstanceFilter, p fleet.Page) (fleet.Result[fleet.Instance], error) {
+	return query(f, ctx, f.instances, filter, p)
+}
+
+func (f *fake) Deployment(ctx context.Context, id string) (fleet.Deployment, error) {
+	return get(f, ctx, f.deployments, id)
+}
+
+func (f *fake) ListDeployments(ctx context.Context, filter fleet.DeploymentFilter, p fleet.Page) (fleet.Result[fleet.Deployment], error) {
+	return query(f, ctx, f.deployments, filter, p)
+}
+
+func (f *fake) DeploymentInstances(ctx context.Context, id string) ([]fleet.Instance, error) {
+	leave, err := f.enter(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	var found []fleet.Instance
+	for _, i := range f.instances {
+		if i.DeploymentID == id {
+			found = append(found, i)
+		}
+	}
+	return found, nil
+}
+
+func (f *fake) ListEvents(ctx context.Context, filter fleet.EventFilter, p fleet.Page) (fleet.Result[fleet.Event], error) {
+	r, err := query(f, ctx, map[string]fleet.Event{}, filter, p)
+	r.Items, r.Total = f.events, len(f.events)
+	return r, err
+}
+
+func (f *fake) Ping(context.Context) error { return f.fail }
+
+func (f *fake) Deploy(ctx context.Context, r fleet.DeployRequest) (fleet.Deployment, error) {
+	leave, err := f.enter(ctx, true)
+	if err != nil {
+		return fleet.Deployment{}, err
+	}
+	defer leave()
+	f.deploys = append(f.deploys, r)
+	return fleet.Deployment{ID: newID(), DefinitionID: r.DefinitionID, Environment: r.Environment}, nil
+}
+
+func (f *fake) Remove(ctx context.Context, w fleet.Workload) (fleet.Deployment, error) {
+	leave, err := f.enter(ctx, true)
+	if err != nil {
+		return fleet.Deployment{}, err
+	}
+	defer leave()
+	return fleet.Deployment{ID: newID(), DefinitionID: w.DefinitionID, Environment: w.Environment, Removal: true}, nil
+}
+
+func (f *fake) Act(ctx context.Context, id string, action fleet.Action, force bool, reason string) (fleet.Instance, error) {
+	leave, err := f.enter(ctx, true)
+	if err != nil {
+		return fleet.Instance{}, err
+	}
+	defer leave()
+	i, ok := f.instances[id]
+	if !ok {
+		f.changes--
+		return i, fleet.ErrNotFound
+	}
+	f.actions = append(f.actions, fmt.Sprintf("%s force=%t reason=%s", action, force, reason))
+	return i, nil
+}
+
+func (f *fake) CreateNetwork(ctx context.Context, n fleet.Network) (fleet.Network, error) {
+	leave, err := f.enter(ctx, true)
+	if err != nil {
+		return n, err
+	}
+	defer leave()
+	n.ID, n.CreatedAt = newID(), time.Now()
+	f.networks[n.ID] = n
+	return n, nil
+}
+
+func (f *fake) UpdateNetwork(ctx context.Context, id string, change func(*fleet.Network) error) (fleet.Network, error) {
+	leave, err := f.enter(ctx, false)
+	if err != nil {
+		return fleet.Network{}, err
+	}
+	defer leave()
+	n, ok := f.networks[id]
+	if !ok {
+		return n, fleet.ErrNotFound
+	}
+	if err := change(&n); err != nil {
+		return n, err
+	}
+	f.changes++
+	f.networks[id] = n
+	return n, nil
+}
+
+func (f *fake) DeleteNetwork(ctx context.Context, id string) error {
+	leave, err := f.enter(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if _, ok := f.networks[id]; !ok {
+		return fleet.ErrNotFound
+	}
+	f.changes++
+	delete(f.networks, id)
+	return nil
+}
+
+// fakeEngine holds the log of every container.
+type fakeEngine struct {
+	lines []fleet.LogLine
+	fail  error
+}
+
+func (e *fakeEngine) Ping(context.Context) error { return e.fail }
+
+// Logs keeps to the contract of httpapi.Engine.
+func (e *fakeEngine) Logs(_ context.Context, _ string, since time.Time, limit int, source string) ([]fleet.LogLine, bool, error) {
+	if e.fail != nil {
+		return nil, false, e.fail
+	}
+	var found []fleet.LogLine
+	for _, l := range e.lines {
+		if (source == "" || l.Source == source) && (since.IsZero() || l.Timestamp.After(since)) {
+			found = append(found, l)
+		}
+	}
+	switch {
+	case len(found) <= limit:
+		return found, false, nil
+	case since.IsZero():
+		return found[len(found)-limit:], false, nil
+	default:
+		return found[:limit], true, nil
+	}
+}
+
+// world is an API over a fake.
+type world struct {
+	*fake
+	engine  *fakeEngine
+	handler http.Handler
+	log     *bytes.Buffer
+}
+
+var environments = []string{"development", "staging", "production"}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{fake: newFake(), engine: &fakeEngine{}, log: &bytes.Buffer{}}
+	w.handler = httpapi.New(httpapi.Config{
+		Store: w.fake, Deployer: w.fake, Engine: w.engine, Authenticator: w.fake,
+		Environments: environments,
+		Logger:       slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Version:      "1.2.3",
+	})
+	return w
+}
+
+// request is a request under way; its zero fields mean what is usual.
+type request struct {
+	method, path string
+	token        string // "admin" when empty, none when "-"
+	body         string
+	header       http.Header
+}
+
+func (w *world) do(t *testing.T, r request) *httptest.ResponseRecorder {
+	t.Helper()
+	var body io.Reader
+	if r.body != "" {
+		body = bytes.NewReader([]byte(r.body))
+	}
+	req := httptest.NewRequest(r.method, r.path, body)
+	switch r.token {
+	case "":
+		req.Header.Set("Authorization", "Bearer admin")
+	case "-":
+	default:
+		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
+	if r.body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for name, values := range r.header {
+		req.Header[name] = values
+	}
+	answer := httptest.NewRecorder()
+	w.handler.ServeHTTP(answer, req)
+	return answer
+}
+
+// decode reads a successful answer.
+func decode[T any](t *testing.T, answer *httptest.ResponseRecorder, status int) T {
+	t.Helper()
+	var v T
+	if answer.Code != status {
+		t.Fatalf("status %d, want %d: %s", answer.Code, status, answer.Body)
+	}
+	dec := json.NewDecoder(answer.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&v); err != nil {
+		t.Fatalf("decode answer: %v", err)
+	}
+	return v
+}
+
+func problem(t *testing.T, answer *httptest.ResponseRecorder) api.Problem {
+	t.Helper()
+	if got := answer.Header().Get("Content-Type"); got != "application/problem+json" {
+		t.Fatalf("status %d with Content-Type %q, want a problem: %s", answer.Code, got, answer.Body)
+	}
+	p := decode[api.Problem](t, answer, answer.Code)
+	if p.Status != answer.Code {
+		t.Errorf("problem says status %d, the answer %d", p.Status, answer.Code)
+	}
+	if p.RequestID == "" || p.RequestID != answer.Header().Get("X-Request-Id") {
+		t.Errorf("problem has request_id %q, the answer %q", p.RequestID, answer.Header().Get("X-Request-Id"))
+	}
+	if p.Title == "" || p.Detail == "" || p.Type != "urn:wedsync:problem:"+p.Code {
+		t.Errorf("incomplete problem %+v", p)
+	}
+	return p
+}
+
+const goodDefinition = `{"name":"wedding-api","service_name":"api","image_name":"wedsync/api","image_tag":"v1",` +
+	`"resource_limits":{"cpu":"500m","memory":"512Mi"},"scaling_config":{"min_replicas":1,"max_replicas":3}}`
+
+const goodNetwork = `{"network_name":"app","network_type":"internal","environment":"staging","subnet":"10.20.0.0/24"}`
+
+// seed puts one of each noun there.
+func (w *world) seed(t *testing.T) (definition, network, instance, deployment string) {
+	t.Helper()
+	definition = decode[api.Definition](t, w.do(t, request{method: "POST", path: "/api/containers/definitions", body: goodDefinition}), 201).ID
+	network = decode[api.Network](t, w.do(t, request{method: "POST", path: "/api/containers/networks", body: goodNetwork}), 201).ID
+	instance, deployment = newID(), newID()
+	w.instances[instance] = fleet.Instance{ID: instance, DefinitionID: definition, DeploymentID: deployment,
+		Environment: "staging", ContainerID: "c0ffee", CreatedAt: time.Date(2026, 6, 6, 8, 0, 0, 0, time.UTC)}
+	w.deployments[deployment] = fleet.Deployment{ID: deployment, DefinitionID: definition, Environment: "staging"}
+	w.changes, w.calls = 0, nil
+	return definition, network, instance, deployment
+}

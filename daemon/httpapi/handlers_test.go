@@ -1,0 +1,216 @@
+package httpapi_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/client/api"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+)
+
+func TestDefinitionLife(t *testing.T) {
+	w := newWorld(t)
+	answer := w.do(t, request{method: "POST", path: definitions,
+		body: with(t, goodDefinition, object{"registry_credentials": object{"username": "deploy", "password": "s3cret"}})})
+	if strings.Contains(answer.Body.String(), "s3cret") {
+		t.Error("the answer holds the password")
+	}
+	location := answer.Header().Get("Location")
+	d := decode[api.Definition](t, answer, 201)
+	if location != definitions+"/"+d.ID {
+		t.Errorf("Location %q of %s", location, d.ID)
+	}
+	if d.ImageTag != "v1" || d.RuntimeConfig.StopTimeout != 10 || !d.HasRegistryCredentials || d.Revision != 1 {
+		t.Errorf("created %+v", d)
+	}
+
+	if got := decode[api.Definition](t, w.do(t, request{method: "GET", path: location}), 200); got.Name != d.Name {
+		t.Errorf("read %+v", got)
+	}
+	page := decode[api.DefinitionList](t, w.do(t, request{method: "GET", path: definitions + "?limit=7&cursor=abc&name=x&service_name=y"}), 200)
+	if page.TotalCount != 1 || len(page.Definitions) != 1 {
+		t.Errorf("list %+v", page)
+	}
+	if got, want := w.pages[len(w.pages)-1], (fleet.Page{Limit: 7, Cursor: "abc"}); got != want {
+		t.Errorf("page %+v, want %+v", got, want)
+	}
+	if got, want := w.filters[len(w.filters)-1], (fleet.DefinitionFilter{Name: "x", ServiceName: "y"}); got != want {
+		t.Errorf("filter %+v, want %+v", got, want)
+	}
+
+	updated := decode[api.Definition](t, w.do(t, request{method: "PUT", path: location, body: `{"image_tag":"v2"}`}), 200)
+	if updated.ImageTag != "v2" || updated.Revision != 2 || updated.Name != d.Name {
+		t.Errorf("updated %+v", updated)
+	}
+	if got := w.do(t, request{method: "DELETE", path: location}); got.Code != 204 || got.Body.Len() != 0 {
+		t.Errorf("delete: %d %q", got.Code, got.Body)
+	}
+	if p := problem(t, w.do(t, request{method: "GET", path: location})); p.Code != "not_found" || !strings.Contains(p.Detail, d.ID) {
+		t.Errorf("after the delete: %+v", p)
+	}
+}
+
+func TestUpdateTellsNullFromAbsent(t *testing.T) {
+	w := newWorld(t)
+	definition, _, _, _ := w.seed(t)
+	path := definitions + "/" + definition
+	put := func(body string) api.Definition {
+		return decode[api.Definition](t, w.do(t, request{method: "PUT", path: path, body: body}), 200)
+	}
+	last := func() fleet.CredentialsChange { return w.credentials[len(w.credentials)-1] }
+
+	if d := put(`{"health_check_config":{"endpoint":"/health","port":80}}`); d.HealthCheckConfig == nil || d.HealthCheckConfig.Interval != 30 {
+		t.Errorf("health check %+v", d.HealthCheckConfig)
+	}
+	if d := put(`{"image_tag":"v2"}`); d.HealthCheckConfig == nil {
+		t.Error("a health check that was left out is gone")
+	}
+	if last().Set {
+		t.Error("credentials that were left out were changed")
+	}
+	if d := put(`{"health_check_config":null}`); d.HealthCheckConfig != nil {
+		t.Error("null did not remove the health check")
+	}
+	put(`{"registry_credentials":{"username":"u","password":"p"}}`)
+	if c := last(); !c.Set || *c.Value != (fleet.RegistryCredentials{Username: "u", Password: "p"}) {
+		t.Errorf("credentials %+v", c)
+	}
+	put(`{"registry_credentials":null}`)
+	if c := last(); !c.Set || c.Value != nil {
+		t.Errorf("null credentials %+v", c)
+	}
+	if d := put(`{"environment_config":{},"volume_mounts":[],"network_config":{}}`); len(d.EnvironmentConfig)+len(d.VolumeMounts) != 0 {
+		t.Errorf("emptied %+v", d)
+	}
+}
+
+func TestNetworkLife(t *testing.T) {
+	w := newWorld(t)
+	answer := w.do(t, request{method: "POST", path: networks, token: "devops", body: goodNetwork})
+	location := answer.Header().Get("Location")
+	n := decode[api.Network](t, answer, 201)
+	if location != networks+"/"+n.ID || n.EngineName != "wedsync.staging.app" || !n.IsActive {
+		t.Errorf("created %+v at %s", n, location)
+	}
+	list := decode[api.NetworkList](t, w.do(t, request{method: "GET", path: networks + "?environment=staging&name=app"}), 200)
+	if list.TotalCount != 1 || w.filters[len(w.filters)-1] != (fleet.NetworkFilter{Environment: "staging", Name: "app"}) {
+		t.Errorf("list %+v", list)
+	}
+	n = decode[api.Network](t, w.do(t, request{method: "PUT", path: location, body: `{"gateway":"10.20.0.1","dns_config":{"servers":["10.20.0.2"]}}`}), 200)
+	if n.Gateway != "10.20.0.1" || n.Subnet != "10.20.0.0/24" || n.DNSConfig.Servers[0] != "10.20.0.2" {
+		t.Errorf("updated %+v", n)
+	}
+	if got := decode[api.Network](t, w.do(t, request{method: "GET", path: location}), 200); !reflect.DeepEqual(got, n) {
+		t.Errorf("read %+v, want %+v", got, n)
+	}
+	if got := w.do(t, request{method: "DELETE", path: location}); got.Code != 204 {
+		t.Errorf("delete: %d", got.Code)
+	}
+}
+
+func TestDeploy(t *testing.T) {
+	w := newWorld(t)
+	definition, _, _, _ := w.seed(t)
+	path := instances + "/" + definition + "/deploy"
+
+	answer := w.do(t, request{method: "POST", path: path, body: `{"environment":"staging"}`})
+	location := answer.Header().Get("Location")
+	if d := decode[api.DeploymentAccepted](t, answer, 202); location != deployments+"/"+d.DeploymentID {
+		t.Errorf("Location %q of %s", location, d.DeploymentID)
+	}
+	decode[api.DeploymentAccepted](t, w.do(t, request{method: "POST", path: path,
+		body: `{"environment":"staging","replica_count":0,"deployment_strategy":"rolling_update","deployment_notes":"n","definition_revision":3}`}), 202)
+	zero, three := 0, 3
+	staging := fleet.Workload{DefinitionID: definition, Environment: "staging"}
+	want := []fleet.DeployRequest{
+		{Workload: staging, Strategy: fleet.StrategyRollingUpdate},
+		{Workload: staging, Strategy: fleet.StrategyRollingUpdate, Replicas: &zero, Notes: "n", Revision: &three},
+	}
+	if !reflect.DeepEqual(w.deploys, want) {
+		t.Errorf("deploys %+v, want %+v", w.deploys, want)
+	}
+	answer = w.do(t, request{method: "DELETE", path: path + "?environment=staging"})
+	if decode[api.DeploymentAccepted](t, answer, 202); answer.Header().Get("Location") == "" {
+		t.Error("a removal has no Location")
+	}
+}
+
+func TestInstances(t *testing.T) {
+	w := newWorld(t)
+	definition, _, instance, deployment := w.seed(t)
+	path := instances + "?definition_id=" + definition + "&deployment_id=" + deployment + "&environment=staging&service_name=api&status=running"
+	if got := decode[api.InstanceList](t, w.do(t, request{method: "GET", path: path}), 200); got.TotalCount != 1 {
+		t.Errorf("list %+v", got)
+	}
+	want := fleet.InstanceFilter{DefinitionID: definition, DeploymentID: deployment, Environment: "staging", ServiceName: "api", Status: fleet.StatusRunning}
+	if w.filters[len(w.filters)-1] != want || w.pages[len(w.pages)-1] != (fleet.Page{Limit: 100}) {
+		t.Errorf("filter %+v page %+v", w.filters, w.pages)
+	}
+	if got := decode[api.Instance](t, w.do(t, request{method: "GET", path: instances + "/" + instance}), 200); got.ID != instance {
+		t.Errorf("read %+v", got)
+	}
+	got := decode[api.Instance](t, w.do(t, request{method: "POST", path: instances + "/" + instance + "/action",
+		body: `{"action":"restart","force":true,"reason":"leak"}`}), 202)
+	if got.ID != instance || len(w.actions) != 1 || w.actions[0] != "restart force=true reason=leak" {
+		t.Errorf("acted %q on %+v", w.actions, got)
+	}
+}
+
+func TestDeployments(t *testing.T) {
+	w := newWorld(t)
+	definition, _, instance, deployment := w.seed(t)
+	path := deployments + "?definition_id=" + definition + "&environment=staging&status=completed&live=true"
+	if got := decode[api.DeploymentList](t, w.do(t, request{method: "GET", path: path}), 200); got.TotalCount != 1 {
+		t.Errorf("list %+v", got)
+	}
+	want := fleet.DeploymentFilter{DefinitionID: definition, Environment: "staging", Status: fleet.DeploymentCompleted, Live: true}
+	if w.filters[len(w.filters)-1] != want {
+		t.Errorf("filter %+v", w.filters)
+	}
+	if got := decode[api.Deployment](t, w.do(t, request{method: "GET", path: deployments + "/" + deployment}), 200); got.ID != deployment || got.Errors == nil {
+		t.Errorf("read %+v", got)
+	}
+	w.deployments[deployment] = fleet.Deployment{ID: deployment, Status: fleet.DeploymentFailed, TotalSteps: 5, CompletedSteps: 2,
+		Errors: []fleet.DeploymentError{{Step: "pull", Message: "no route"}, {Step: "start", InstanceName: "api-1", Message: "exit 1"}}}
+	got := decode[api.DeploymentStatusResponse](t, w.do(t, request{method: "GET", path: deployments + "/" + deployment + "/status"}), 200).Deployment
+	if got.Status != "failed" || len(got.Instances) != 1 || got.Instances[0].InstanceID != instance ||
+		!reflect.DeepEqual(got.Progress, api.DeploymentProgress{TotalSteps: 5, CompletedSteps: 2, Errors: []string{"pull: no route", "start api-1: exit 1"}}) {
+		t.Errorf("status %+v", got)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	w := newWorld(t)
+	w.events = []fleet.Event{{ID: newID(), Type: "started", Data: map[string]any{"action": "restart"}, StackTrace: "secret stack"}}
+	ids := []string{newID(), newID(), newID(), newID()}
+	answer := w.do(t, request{method: "GET", path: events + "?instance_id=" + ids[0] + "&definition_id=" + ids[1] + "&deployment_id=" + ids[2] +
+		"&network_id=" + ids[3] + "&environment=staging&event_type=started&since=2026-06-06T08:30:00.5Z"})
+	if strings.Contains(answer.Body.String(), "stack") {
+		t.Error("the answer holds a stack trace")
+	}
+	if got := decode[api.EventList](t, answer, 200); got.TotalCount != 1 || got.Events[0].EventData["action"] != "restart" {
+		t.Errorf("list %+v", got)
+	}
+	want := fleet.EventFilter{InstanceID: ids[0], DefinitionID: ids[1], DeploymentID: ids[2], NetworkID: ids[3],
+		Environment: "staging", Type: "started", Since: time.Date(2026, 6, 6, 8, 30, 0, 5e8, time.UTC)}
+	if w.filters[0] != want {
+		t.Errorf("filter %+v, want %+v", w.filters[0], want)
+	}
+}
+
+func TestEmptyListsAreLists(t *testing.T) {
+	w := newWorld(t)
+	for path, member := range map[string]string{definitions: "definitions", networks: "networks", instances: "instances", deployments: "deployments", events: "events"} {
+		answer := w.do(t, request{method: "GET", path: path})
+		var members map[string]json.RawMessage
+		if err := json.Unmarshal(answer.Body.Bytes(), &members); err != nil {
+			t.Fatal(err)
+		}
+		if string(members[member]) != "[]" || string(members["total_count"]) != "0" {
+			t.Errorf("%s answers %s", path, answer.Body)
+		}
+	}
+}
