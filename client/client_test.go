@@ -203,7 +203,7 @@ func TestRequests(t *testing.T) {
 		{"list deployments", func(ctx context.Context, c *client.Client) error {
 			_, err := c.ListDeployments(ctx, api.ListDeploymentsOptions{DefinitionID: "d", Environment: "e", Status: "failed", Live: true})
 			return err
-		}, seen{Method: "GET", URI: "/api/containers/deployments?definition_id=d&environment=e&is_live=true&status=failed"}},
+		}, seen{Method: "GET", URI: "/api/containers/deployments?definition_id=d&environment=e&live=true&status=failed"}},
 		{"list events", func(ctx context.Context, c *client.Client) error {
 			_, err := c.ListEvents(ctx, api.ListEventsOptions{InstanceID: "a", DefinitionID: "b", DeploymentID: "c", NetworkID: "d", Environment: "e", EventType: "f", Since: since})
 			return err

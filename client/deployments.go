@@ -48,7 +48,7 @@ func (c *Client) ListDeployments(ctx context.Context, o api.ListDeploymentsOptio
 		"definition_id", o.DefinitionID,
 		"environment", o.Environment,
 		"status", o.Status,
-		"is_live", queryFlag(o.Live))
+		"live", queryFlag(o.Live))
 	err := c.call(ctx, http.MethodGet, resourcePath("deployments"), q, nil, &out)
 	return out, err
 }

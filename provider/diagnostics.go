@@ -1,0 +1,96 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+
+	"github.com/wedsync/terraform-provider-wedsync/client"
+	"github.com/wedsync/terraform-provider-wedsync/client/api"
+)
+
+// addClientError reports what the daemon refused, field by field where it names
+// fields, so that Terraform points at the line of the configuration.
+func addClientError(diags *diag.Diagnostics, summary string, err error) {
+	var refusal *client.Error
+	if !errors.As(err, &refusal) {
+		diags.AddError(summary, err.Error())
+		return
+	}
+	p := refusal.Problem
+	for _, field := range p.Errors {
+		detail := fmt.Sprintf("%s %s.", field.Location, field.Message)
+		if at, ok := attributePath(field.Location); ok {
+			diags.AddAttributeError(at, summary, detail)
+		} else {
+			diags.AddError(summary, detail)
+		}
+	}
+	if len(p.Errors) == 0 {
+		diags.AddError(summary, problemText(p))
+	}
+}
+
+func problemText(p *api.Problem) string {
+	text := p.Detail + hint(p)
+	if p.RequestID != "" {
+		text += fmt.Sprintf("\n\nThe daemon's log has more under request %s.", p.RequestID)
+	}
+	return text
+}
+
+// hint says what usually puts a kind of problem right.
+func hint(p *api.Problem) string {
+	switch p.Code {
+	case api.CodeUnauthenticated:
+		return fmt.Sprintf("\n\nCheck the provider's token (or %s); \"wedsyncd token list\" shows those that are valid.", EnvToken)
+	case api.CodeForbidden:
+		return "\n\nThe token's role or its list of environments does not allow this; \"wedsyncd token list\" shows both."
+	default:
+		return ""
+	}
+}
+
+// attributeNames are fields of requests that a resource calls otherwise.
+var attributeNames = map[string]string{"replica_count": "replicas"}
+
+var fieldStep = regexp.MustCompile(`^([^.\[\]]+)((?:\[\d+\])*)$`)
+
+// attributePath turns the location of a field, such as
+// "body.volume_mounts[0].source", into the path of the attribute that it came from.
+func attributePath(location string) (path.Path, bool) {
+	rest, inBody := strings.CutPrefix(location, "body.")
+	if !inBody {
+		return path.Empty(), false
+	}
+	at := path.Empty()
+	for rest != "" {
+		step, tail, _ := strings.Cut(rest, ".")
+		m := fieldStep.FindStringSubmatch(step)
+		if m == nil {
+			return path.Empty(), false
+		}
+		name := m[1]
+		if known, ok := attributeNames[name]; ok {
+			name = known
+		}
+		at = at.AtName(name)
+		for index := range strings.SplitSeq(strings.Trim(m[2], "[]"), "][") {
+			if n, err := strconv.Atoi(index); err == nil {
+				at = at.AtListIndex(n)
+			}
+		}
+		if isMap(name) && tail != "" {
+			return at.AtMapKey(tail), true // keys may hold dots
+		}
+		rest = tail
+	}
+	return at, true
+}
+
+func isMap(name string) bool { return name == "environment_config" || name == "labels" }
