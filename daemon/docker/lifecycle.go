@@ -58,7 +58,7 @@ func startError(err error) error {
 	text := reason(err)
 	switch {
 	case strings.Contains(text, "port is already allocated"), strings.Contains(text, "address already in use"),
-		strings.Contains(text, "ports are not available"):
+		strings.Contains(text, "Ports are not available"):
 		return fleet.Errorf(fleet.ErrPortTaken, "start container: another process holds the host port: %s", text)
 	case cerrdefs.IsNotFound(err) && strings.Contains(text, "No such container"):
 		return fleet.Errorf(fleet.ErrNotFound, "start container: %s", text)

@@ -92,8 +92,7 @@ func (e *Engine) lastLines(ctx context.Context, id string, limit int, source str
 			return nil, err
 		}
 		if len(c.lines) >= limit || options.Tail == "all" || source == "" && c.records < tail {
-			sortLines(c.lines)
-			return c.lines, nil
+			return c.last(), nil
 		}
 	}
 }
@@ -154,6 +153,12 @@ type logCollector struct {
 	records  int // what the engine counts as lines
 }
 
+// last are the lines to keep, in order.
+func (c *logCollector) last() []fleet.LogLine {
+	sortLines(c.lines)
+	return c.lines[max(0, len(c.lines)-c.keepLast):]
+}
+
 // logStream gets one record of the engine with every Write: a time, a space and
 // a line, or a part of a line that was too long, which lacks the line's end.
 type logStream struct {
@@ -187,7 +192,7 @@ func (s *logStream) Write(record []byte) (int, error) {
 func (c *logCollector) add(line fleet.LogLine) error {
 	c.lines = append(c.lines, line)
 	if c.keepLast > 0 && len(c.lines) >= 2*c.keepLast+logLookahead {
-		c.lines = append([]fleet.LogLine(nil), c.lines[len(c.lines)-c.keepLast:]...)
+		c.lines = append(c.lines[:0], c.lines[len(c.lines)-c.keepLast:]...)
 	}
 	if c.stopAt > 0 && len(c.lines) >= c.stopAt {
 		return errEnough

@@ -2,15 +2,8 @@ package docker
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
-	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,15 +15,9 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
 
-const (
-	// labelSettings holds a fingerprint of the settings that a network was made
-	// with, to find out whether it has to be made anew.
-	labelSettings = "wedsync.settings"
-	// strayGrace keeps a network that was just made: its row in the database may
-	// not be committed yet.
-	strayGrace = time.Minute
-	optionMTU  = "com.docker.network.driver.mtu"
-)
+// strayGrace keeps a network that was just made: its row in the database may
+// not be committed yet.
+const strayGrace = time.Minute
 
 // EnsureNetwork creates the network unless it is there. One that is there with
 // other settings is made anew, or is ErrInUse while containers are attached.
@@ -104,15 +91,21 @@ func stray(n network.Summary, kept map[string]bool, now time.Time) bool {
 	return !kept[id] && now.Sub(n.Created) > strayGrace
 }
 
-// removeUnused removes a network unless containers refer to it. Engines let a
-// network go that only stopped containers refer to; those could never start again.
+// removeUnused removes a network unless containers refer to it, while no
+// container is being given one.
 func (e *Engine) removeUnused(ctx context.Context, n network.Summary, name string) error {
 	e.joining.Lock()
 	defer e.joining.Unlock()
 	call, cancel := bounded(ctx, callTimeout)
 	defer cancel()
+	return e.removeUnattached(call, n, name)
+}
+
+// removeUnattached removes a network unless containers refer to it. Engines let a
+// network go that only stopped containers refer to; those could never start again.
+func (e *Engine) removeUnattached(ctx context.Context, n network.Summary, name string) error {
 	// A container that has never run knows its network by name alone.
-	attached, err := e.client.ContainerList(call, container.ListOptions{All: true, Filters: filters.NewArgs(
+	attached, err := e.client.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(
 		filters.Arg("network", n.ID), filters.Arg("network", n.Name))})
 	if err != nil {
 		return e.translate(ctx, "list containers of network "+name, err)
@@ -120,7 +113,7 @@ func (e *Engine) removeUnused(ctx context.Context, n network.Summary, name strin
 	if len(attached) > 0 {
 		return fleet.Errorf(fleet.ErrInUse, "network %s has %d attached container(s), among them %s; remove them first", name, len(attached), nameOf(attached[0]))
 	}
-	err = e.client.NetworkRemove(call, n.ID)
+	err = e.client.NetworkRemove(ctx, n.ID)
 	switch {
 	case err == nil, cerrdefs.IsNotFound(err):
 		return nil
@@ -208,149 +201,4 @@ func (e *Engine) sharedNetwork(ctx context.Context, key string, n fleet.Network,
 	case <-ctx.Done():
 		return network.Summary{}, e.translate(ctx, "find network", ctx.Err())
 	}
-}
-
-// createNetwork creates a network under its name. When another installation on
-// the same engine has that name, this installation's is appended: networks are
-// found by their labels, names are for people.
-func (e *Engine) createNetwork(ctx context.Context, n fleet.Network) (network.Summary, error) {
-	name, options := engineName(n), networkOptions(n, e.installation)
-	for _, candidate := range []string{name, name + "." + shortInstallation(e.installation)} {
-		made, err := e.client.NetworkCreate(ctx, candidate, options)
-		if err == nil {
-			return network.Summary{ID: made.ID, Name: candidate, Labels: options.Labels}, nil
-		}
-		if !nameTaken(err) {
-			return network.Summary{}, e.networkError(ctx, n, err)
-		}
-		retry, err := e.clearName(ctx, candidate)
-		if err != nil {
-			return network.Summary{}, err
-		}
-		if !retry {
-			continue
-		}
-		if made, err = e.client.NetworkCreate(ctx, candidate, options); err != nil {
-			return network.Summary{}, e.networkError(ctx, n, err)
-		}
-		return network.Summary{ID: made.ID, Name: candidate, Labels: options.Labels}, nil
-	}
-	return network.Summary{}, fleet.Errorf(fleet.ErrRefused, "create network %s: the engine has networks named %s already; remove them", n.Name, name)
-}
-
-// nameTaken reports whether a creation failed because the engine has that name.
-func nameTaken(err error) bool {
-	return cerrdefs.IsConflict(err) || strings.Contains(err.Error(), "already exists")
-}
-
-// clearName removes what is left under a name of this installation's, and tells
-// whether the name is free now. A network that is not wedsyncd's is an error.
-func (e *Engine) clearName(ctx context.Context, name string) (free bool, err error) {
-	list, err := e.client.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(filters.Arg("name", name))})
-	if err != nil {
-		return false, e.translate(ctx, "find network "+name, err)
-	}
-	for _, n := range list {
-		switch owner := n.Labels[fleet.LabelInstallation]; {
-		case n.Name != name: // the engine matches parts of names
-		case owner == "":
-			return false, fleet.FieldErrorf(fleet.ErrRefused, "name", "the engine has a network named %s that wedsyncd did not create; remove it or choose another name", name)
-		case owner != e.installation:
-			return false, nil
-		default:
-			if err := e.client.NetworkRemove(ctx, n.ID); err != nil && !cerrdefs.IsNotFound(err) {
-				return false, fleet.FieldErrorf(fleet.ErrRefused, "name", "an earlier network named %s cannot be removed: %s", name, reason(err))
-			}
-		}
-	}
-	return true, nil
-}
-
-func engineName(n fleet.Network) string {
-	if n.Name == "" {
-		return fleet.DefaultNetworkName(n.Environment)
-	}
-	return n.EngineName()
-}
-
-func shortInstallation(installation string) string {
-	sum := sha256.Sum256([]byte(installation))
-	return hex.EncodeToString(sum[:4])
-}
-
-// networkOptions translates a network. One without identifier is a default network.
-func networkOptions(n fleet.Network, installation string) network.CreateOptions {
-	options := network.CreateOptions{Driver: "bridge", Options: map[string]string{}, Labels: map[string]string{}}
-	switch n.Type {
-	case fleet.NetworkInternal:
-		options.Internal = true
-	case fleet.NetworkOverlay:
-		options.Driver, options.Attachable = "overlay", true
-	}
-	if n.Subnet != "" {
-		options.IPAM = &network.IPAM{Config: []network.IPAMConfig{{Subnet: n.Subnet, Gateway: n.Gateway}}}
-	}
-	if n.Settings.MTU > 0 {
-		options.Options[optionMTU] = strconv.Itoa(n.Settings.MTU)
-	}
-	if n.Settings.EnableIPv6 {
-		enabled := true
-		options.EnableIPv6 = &enabled
-	}
-	maps.Copy(options.Labels, n.Settings.Labels)
-	fingerprint := settingsFingerprint(options)
-	maps.Copy(options.Labels, map[string]string{
-		fleet.LabelInstallation: installation,
-		fleet.LabelEnvironment:  n.Environment,
-		labelSettings:           fingerprint,
-	})
-	if n.ID != "" {
-		options.Labels[fleet.LabelNetwork] = n.ID
-	}
-	return options
-}
-
-func settingsFingerprint(options network.CreateOptions) string {
-	// A struct of plain values always marshals, and maps in the order of their keys.
-	text, _ := json.Marshal(options)
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:8])
-}
-
-// networkError says why the engine does not create a network.
-func (e *Engine) networkError(ctx context.Context, n fleet.Network, err error) error {
-	text := reason(err)
-	switch {
-	case lost(err) || ctx.Err() != nil:
-		return e.translate(ctx, "create network", err)
-	case strings.Contains(text, "overlaps"):
-		return fleet.FieldErrorf(fleet.ErrRefused, "subnet", "the subnet %s overlaps with %s; choose a free one", n.Subnet, e.overlapping(ctx, n.Subnet))
-	case strings.Contains(text, "non-overlapping") || strings.Contains(text, "fully subnetted"):
-		return fleet.FieldErrorf(fleet.ErrRefused, "subnet", "the engine has no free address range left for the network %s; set a subnet, or remove networks that are not used", engineName(n))
-	case n.Type == fleet.NetworkOverlay && strings.Contains(text, "swarm"):
-		return fleet.FieldErrorf(fleet.ErrRefused, "network_type", "overlay networks need Docker Swarm, which is not active on this engine; run docker swarm init, or use the type internal or external")
-	default:
-		return fleet.Errorf(fleet.ErrRefused, "the engine does not create the network %s: %s", engineName(n), text)
-	}
-}
-
-// overlapping names the engine's network that is in the way of a subnet.
-func (e *Engine) overlapping(ctx context.Context, subnet string) string {
-	const somebody = "an address range that the machine uses already"
-	want, err := netip.ParsePrefix(subnet)
-	if err != nil {
-		return somebody
-	}
-	list, err := e.client.NetworkList(ctx, network.ListOptions{})
-	if err != nil {
-		return somebody
-	}
-	for _, n := range list {
-		for _, c := range n.IPAM.Config {
-			if have, err := netip.ParsePrefix(c.Subnet); err == nil && have.Overlaps(want) {
-				return fmt.Sprintf("%s of the network %s", have, n.Name)
-			}
-		}
-	}
-	return somebody
 }
