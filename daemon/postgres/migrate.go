@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"embed"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -110,6 +112,27 @@ func schemaVersion() (int64, error) {
 		newest = max(newest, v)
 	}
 	return newest, nil
+}
+
+// SchemaHash names the schema that Migrate makes: it changes with every migration.
+func SchemaHash() (string, error) {
+	files, err := migrations()
+	if err != nil {
+		return "", err
+	}
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.New()
+	for _, name := range names {
+		b, err := fs.ReadFile(files, name)
+		if err != nil {
+			return "", fmt.Errorf("read migrations: %w", err)
+		}
+		fmt.Fprintf(hash, "%s %d\n%s", name, len(b), b)
+	}
+	return hex.EncodeToString(hash.Sum(nil)[:8]), nil
 }
 
 // connConfig is how every connection of ours is made.
