@@ -285,7 +285,7 @@ func TestAdoptionConnectsWhatIsMissing(t *testing.T) {
 	}
 }
 
-func TestEnvironmentsCannotReachEachOther(t *testing.T) {
+func TestEnvironmentsShareNoNetwork(t *testing.T) {
 	e := newEngine(t)
 	staging := awaitState(t, e, run(t, e, demo(t, e, "staging")), fleet.ContainerRunning)
 	id := run(t, e, demo(t, e, "production"))

@@ -2,6 +2,8 @@ package docker
 
 import (
 	"context"
+	"errors"
+	"io"
 	"strconv"
 	"time"
 
@@ -74,13 +76,13 @@ func (e *Engine) relay(ctx context.Context, messages <-chan events.Message, errs
 	}
 }
 
-// lostStream is the error of a stream that ended: the client ends it in
-// silence, or with whatever broke the connection.
+// lostStream is the error of a stream that ended, orderly or because the
+// connection broke.
 func (e *Engine) lostStream(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case err == nil:
+	case err == nil, errors.Is(err, io.EOF):
 		return fleet.Errorf(fleet.ErrUnavailable, "the Docker Engine at %s ended the stream of events", e.Host())
 	default:
 		return e.unavailable(err)

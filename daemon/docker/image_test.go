@@ -31,6 +31,7 @@ func pulled(t *testing.T, e *Engine, digest string) {
 
 // unique makes an image that no other test and no earlier run has.
 func unique(t *testing.T) testenv.ImageOption {
+	t.Helper()
 	return testenv.WithEnv("TEST_RUN", t.Name()+uuid.NewString())
 }
 
@@ -194,7 +195,7 @@ func TestImagesThatAreNotThere(t *testing.T) {
 				_, err := e.ResolveImage(t.Context(), tt.ref, policy, nil)
 				wantKind(t, err, tt.kind, tt.part)
 			}
-			if tt.kind == fleet.ErrRefused {
+			if errors.Is(tt.kind, fleet.ErrRefused) {
 				return
 			}
 			wantKind(t, e.EnsureImage(t.Context(), tt.ref, nil), tt.kind, tt.part)

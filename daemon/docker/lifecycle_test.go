@@ -3,6 +3,7 @@ package docker
 import (
 	"net"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -261,4 +262,41 @@ func TestListContainers(t *testing.T) {
 			t.Errorf("listed  %+v\ninspect %+v", c, full)
 		}
 	}
+}
+
+// A program that does not end in its time is killed.
+func TestStopKillsWhatDoesNotEnd(t *testing.T) {
+	e := newEngine(t)
+	id := run(t, e, demo(t, e, "staging"))
+	awaitLog(t, e, id, "serving")
+	busy := make(chan struct{})
+	go func() {
+		defer close(busy)
+		get("http://" + inspect(t, e, id).IPAddress + ":8080/slow?ms=60000")
+	}()
+	awaitLog(t, e, id, "answering slowly")
+	if err := e.StopContainer(t.Context(), id, 1, false); err != nil {
+		t.Fatal(err)
+	}
+	if c := inspect(t, e, id); c.State != fleet.ContainerExited || c.ExitCode != 137 {
+		t.Errorf("stopped %+v; want exit code 137", c)
+	}
+	<-busy
+}
+
+func TestRemoveInParallel(t *testing.T) {
+	e := newEngine(t)
+	id := run(t, e, demo(t, e, "staging"))
+	var group sync.WaitGroup
+	for range 5 {
+		group.Go(func() {
+			if err := e.RemoveContainer(t.Context(), id); err != nil {
+				t.Error(err)
+			}
+			if c := inspect(t, e, id); c.State != fleet.ContainerGone {
+				t.Errorf("it is %s after its removal", c.State)
+			}
+		})
+	}
+	group.Wait()
 }

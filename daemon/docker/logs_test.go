@@ -3,6 +3,7 @@ package docker
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -75,7 +76,7 @@ func TestMessageIsBoundedAndValid(t *testing.T) {
 func TestLogCollectorKeepsTheLast(t *testing.T) {
 	c := &logCollector{keepLast: 3}
 	for i := range 1000 {
-		if err := c.add(fleet.LogLine{Timestamp: at(i), Message: fmt.Sprint(i)}); err != nil {
+		if err := c.add(fleet.LogLine{Timestamp: at(i), Message: strconv.Itoa(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -131,6 +130,7 @@ func networkOptions(n fleet.Network, installation string) network.CreateOptions 
 	switch n.Type {
 	case fleet.NetworkInternal:
 		options.Internal = true
+	case fleet.NetworkExternal: // an ordinary bridge
 	case fleet.NetworkOverlay:
 		options.Driver, options.Attachable = "overlay", true
 	}
@@ -158,9 +158,12 @@ func networkOptions(n fleet.Network, installation string) network.CreateOptions 
 }
 
 func settingsFingerprint(options network.CreateOptions) string {
-	// A struct of plain values always marshals, and maps in the order of their keys.
-	text, _ := json.Marshal(options)
-	sum := sha256.Sum256(text)
+	// Maps are printed in the order of their keys.
+	text := fmt.Sprintln(options.Driver, options.Internal, options.Attachable, options.EnableIPv6 != nil, options.Options, options.Labels)
+	if options.IPAM != nil {
+		text += fmt.Sprintln(options.IPAM.Config)
+	}
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:8])
 }
 

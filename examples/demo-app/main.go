@@ -39,7 +39,7 @@ func run(ctx context.Context, getenv func(string) string, log *slog.Logger, exit
 		log.Error("configuration refused", "error", err)
 		return 2
 	}
-	listener, err := net.Listen("tcp", ":"+strconv.Itoa(cfg.port))
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.port))
 	if err != nil {
 		log.Error("cannot listen", "error", err)
 		return 1

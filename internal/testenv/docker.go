@@ -27,11 +27,11 @@ const labelInstallation = "wedsync.installation"
 const clearTimeout = 2 * time.Minute
 
 // Docker is the address of a Docker Engine that answers.
-func Docker(t testing.TB) string {
-	t.Helper()
+func Docker(tb testing.TB) string {
+	tb.Helper()
 	host := machine.EngineHost()
-	if err := machine.EngineAnswers(t.Context(), host); err != nil {
-		t.Fatalf("this test needs a Docker Engine: run it with \"make test\", which starts one, or set DOCKER_HOST (%v)", err)
+	if err := machine.EngineAnswers(tb.Context(), host); err != nil {
+		tb.Fatalf("this test needs a Docker Engine: run it with \"make test\", which starts one, or set DOCKER_HOST (%v)", err)
 	}
 	return host
 }
@@ -47,15 +47,15 @@ func engineClient() (*client.Client, error) {
 
 // Installation is the identifier of a new installation. When the test ends, all
 // containers, networks and volumes with its label are removed.
-func Installation(t testing.TB) string {
-	t.Helper()
-	Docker(t)
+func Installation(tb testing.TB) string {
+	tb.Helper()
+	Docker(tb)
 	installation := "test-" + uuid.NewString()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), clearTimeout)
 		defer cancel()
 		if err := ClearInstallation(ctx, installation); err != nil {
-			t.Errorf("clean up after the test: %v", err)
+			tb.Errorf("clean up after the test: %v", err)
 		}
 	})
 	return installation
@@ -63,28 +63,28 @@ func Installation(t testing.TB) string {
 
 // AssertNoLeftovers fails the test for each container and network of the
 // installation that is still there. Volumes are data and may stay.
-func AssertNoLeftovers(t testing.TB, installation string) {
-	t.Helper()
+func AssertNoLeftovers(tb testing.TB, installation string) {
+	tb.Helper()
 	c, err := engineClient()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), clearTimeout)
+	ctx, cancel := context.WithTimeout(tb.Context(), clearTimeout)
 	defer cancel()
 	containers, err := c.ContainerList(ctx, container.ListOptions{All: true, Filters: labelled(installation)})
 	if err != nil {
-		t.Fatalf("list containers: %v", err)
+		tb.Fatalf("list containers: %v", err)
 	}
 	for _, left := range containers {
-		t.Errorf("container %s is left over, %s", strings.Join(left.Names, ","), left.Status)
+		tb.Errorf("container %s is left over, %s", strings.Join(left.Names, ","), left.Status)
 	}
 	networks, err := c.NetworkList(ctx, network.ListOptions{Filters: labelled(installation)})
 	if err != nil {
-		t.Fatalf("list networks: %v", err)
+		tb.Fatalf("list networks: %v", err)
 	}
 	for _, left := range networks {
-		t.Errorf("network %s is left over", left.Name)
+		tb.Errorf("network %s is left over", left.Name)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -57,12 +58,12 @@ func Unhealthy() ImageOption { return WithEnv("FAIL_HEALTH", "true") }
 // into the Engine and returns its reference. The same version and options give
 // the same image under the same reference, in every test and every process, so
 // tests must not retag or remove it.
-func DemoImage(t testing.TB, version string, options ...ImageOption) (reference string) {
-	t.Helper()
-	Docker(t)
+func DemoImage(tb testing.TB, version string, options ...ImageOption) (reference string) {
+	tb.Helper()
+	Docker(tb)
 	reference = demoRepository + ":" + version + variant(options)
-	if err := LoadDemoImage(t.Context(), reference, version, options...); err != nil {
-		t.Fatal(err)
+	if err := LoadDemoImage(tb.Context(), reference, version, options...); err != nil {
+		tb.Fatal(err)
 	}
 	return reference
 }
@@ -72,17 +73,21 @@ func variant(options []ImageOption) string {
 	if len(options) == 0 {
 		return ""
 	}
-	text, _ := json.Marshal(variables("", options)) // a map of strings always marshals
-	sum := sha256.Sum256(text)
+	sum := sha256.Sum256([]byte(strings.Join(environment("", options), "\n")))
 	return "-" + hex.EncodeToString(sum[:4])
 }
 
-func variables(version string, options []ImageOption) map[string]string {
-	m := map[string]string{"VERSION": version}
+// environment are the variables that are baked into an image, in order.
+func environment(version string, options []ImageOption) []string {
+	values := map[string]string{"VERSION": version}
 	for _, option := range options {
-		option(m)
+		option(values)
 	}
-	return m
+	var lines []string
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		lines = append(lines, key+"="+values[key])
+	}
+	return lines
 }
 
 // LoadDemoImage builds the demo image and loads it into the Engine under a
@@ -140,10 +145,7 @@ func BuildDemoImage(ctx context.Context, version string, options ...ImageOption)
 		Entrypoint:   []string{"/demo-app"},
 		User:         demoUser,
 		ExposedPorts: map[string]struct{}{"8080/tcp": {}},
-	}
-	values := variables(version, options)
-	for _, key := range slices.Sorted(maps.Keys(values)) {
-		file.Config.Env = append(file.Config.Env, key+"="+values[key])
+		Env:          environment(version, options),
 	}
 	if img, err = mutate.ConfigFile(img, file); err != nil {
 		return nil, fmt.Errorf("build demo image: %w", err)
@@ -222,7 +224,7 @@ func loadImage(ctx context.Context, c *client.Client, reference string, img v1.I
 	}
 	archive, w := io.Pipe()
 	go func() { w.CloseWithError(tarball.Write(tag, img, w)) }()
-	defer archive.Close()
+	defer func() { _ = archive.Close() }() // ends the writer when the Engine gave up
 	answer, err := c.ImageLoad(ctx, archive, client.ImageLoadWithQuiet(true))
 	if err != nil {
 		return fmt.Errorf("load image %s: %w", reference, err)

@@ -36,15 +36,15 @@ func WithAuth(username, password string) RegistryOption {
 }
 
 // Registry starts a registry that ends with the test.
-func Registry(t testing.TB, options ...RegistryOption) *RegistryServer {
-	t.Helper()
+func Registry(tb testing.TB, options ...RegistryOption) *RegistryServer {
+	tb.Helper()
 	r := &RegistryServer{}
 	for _, option := range options {
 		option(r)
 	}
 	store := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 	r.server = httptest.NewServer(r.guarded(store))
-	t.Cleanup(r.server.Close)
+	tb.Cleanup(r.server.Close)
 	r.Host = r.server.Listener.Addr().String()
 	return r
 }
@@ -84,32 +84,32 @@ func (r *RegistryServer) Reference(image string) string { return r.Host + "/" + 
 
 // Push stores an image under a name such as "team/app:v1", which moves the tag
 // if it is there, and returns its digest.
-func (r *RegistryServer) Push(t testing.TB, image string, img v1.Image) (digest string) {
-	t.Helper()
+func (r *RegistryServer) Push(tb testing.TB, image string, img v1.Image) (digest string) {
+	tb.Helper()
 	reference, err := name.NewTag(r.Reference(image), name.Insecure)
 	if err != nil {
-		t.Fatalf("push %s: %v", image, err)
+		tb.Fatalf("push %s: %v", image, err)
 	}
-	options := []remote.Option{remote.WithContext(t.Context())}
+	options := []remote.Option{remote.WithContext(tb.Context())}
 	if r.username != "" {
 		options = append(options, remote.WithAuth(&authn.Basic{Username: r.username, Password: r.password}))
 	}
 	if err := remote.Write(reference, img, options...); err != nil {
-		t.Fatalf("push %s: %v", image, err)
+		tb.Fatalf("push %s: %v", image, err)
 	}
 	hash, err := img.Digest()
 	if err != nil {
-		t.Fatalf("push %s: %v", image, err)
+		tb.Fatalf("push %s: %v", image, err)
 	}
 	return hash.String()
 }
 
 // PushDemo builds a demo image, as [DemoImage] does, and pushes it.
-func (r *RegistryServer) PushDemo(t testing.TB, image, version string, options ...ImageOption) (digest string) {
-	t.Helper()
-	img, err := BuildDemoImage(t.Context(), version, options...)
+func (r *RegistryServer) PushDemo(tb testing.TB, image, version string, options ...ImageOption) (digest string) {
+	tb.Helper()
+	img, err := BuildDemoImage(tb.Context(), version, options...)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return r.Push(t, image, img)
+	return r.Push(tb, image, img)
 }

@@ -1,0 +1,167 @@
+package docker
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/docker/docker/client"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
+)
+
+// fault decides about a request to the engine: whether its answer is lost after
+// the engine did what it asks.
+type fault func(*http.Request) bool
+
+// behind is an engine that is reached through a connection that fails as told.
+func behind(t *testing.T, installation string, lose fault) *Engine {
+	t.Helper()
+	engine, err := client.NewClientWithOpts(client.WithHost(testenv.Docker(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = engine.Close() })
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(&url.URL{Scheme: "http", Host: "engine"})
+		},
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return engine.Dialer()(ctx)
+		}},
+		FlushInterval: -1,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !lose(r) {
+			proxy.ServeHTTP(w, r)
+			return
+		}
+		proxy.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	}))
+	t.Cleanup(server.Close)
+	e, err := New(Config{Host: "tcp://" + server.Listener.Addr().String(), Installation: installation})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	return e
+}
+
+// once is a fault that happens to the first request of a method to a path.
+func once(method, path string) fault {
+	var first sync.Once
+	return func(r *http.Request) (now bool) {
+		if r.Method == method && strings.HasSuffix(r.URL.Path, path) {
+			first.Do(func() { now = true })
+		}
+		return now
+	}
+}
+
+// The engine made the container, but the answer was lost: the next call must
+// find it, and not make another.
+func TestCreateWhoseAnswerIsLost(t *testing.T) {
+	installation := testenv.Installation(t)
+	e := behind(t, installation, once(http.MethodPost, "/containers/create"))
+	s := demo(t, e, "staging")
+	_, _, err := e.EnsureContainer(t.Context(), s)
+	wantKind(t, err, fleet.ErrUnavailable)
+	id := run(t, e, s)
+	list, err := e.ListContainers(t.Context())
+	if err != nil || len(list) != 1 || list[0].ID != id {
+		t.Errorf("listed %v, %v; want one container", list, err)
+	}
+}
+
+// The same with the environment's default network.
+func TestNetworkCreateWhoseAnswerIsLost(t *testing.T) {
+	e := behind(t, testenv.Installation(t), once(http.MethodPost, "/networks/create"))
+	s := demo(t, e, "staging")
+	_, _, err := e.EnsureContainer(t.Context(), s)
+	wantKind(t, err, fleet.ErrUnavailable)
+	run(t, e, s)
+	if all := engineNetworks(t, e); len(all) != 1 {
+		t.Errorf("engine has %v; want one network", all)
+	}
+}
+
+// A container that could not be connected to its second network must not stay
+// on the first alone.
+func TestConnectFails(t *testing.T) {
+	e := newEngine(t)
+	missing := func(r *http.Request) bool {
+		return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/connect")
+	}
+	broken := behind(t, e.installation, missing)
+	s := demo(t, e, "staging", func(s *fleet.ContainerSpec) {
+		s.Networks = []fleet.Network{newNetwork("staging", fleet.NetworkExternal), newNetwork("staging", fleet.NetworkExternal)}
+	})
+	_, _, err := broken.EnsureContainer(t.Context(), s)
+	wantKind(t, err, fleet.ErrUnavailable)
+	if list, err := e.ListContainers(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("left %v, %v", list, err)
+	}
+	run(t, e, s)
+}
+
+func TestStartAndRemoveWhoseAnswersAreLost(t *testing.T) {
+	installation := testenv.Installation(t)
+	for _, path := range []string{"/start", "/stop"} {
+		e := behind(t, installation, once(http.MethodPost, path))
+		id := ensure(t, e, demo(t, e, "staging"))
+		start, stop := e.StartContainer, func() error { return e.StopContainer(t.Context(), id, 1, false) }
+		if err := start(t.Context(), id); err != nil {
+			wantKind(t, err, fleet.ErrUnavailable)
+			if err := start(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		awaitState(t, e, id, fleet.ContainerRunning)
+		if err := stop(); err != nil {
+			wantKind(t, err, fleet.ErrUnavailable)
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		awaitState(t, e, id, fleet.ContainerExited)
+		if err := e.RemoveContainer(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A stream of events that breaks is told, so that its reader lists anew.
+func TestEventStreamBreaks(t *testing.T) {
+	host := make(chan struct{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/events") {
+			w.Header().Set("Api-Version", "1.41")
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		<-host
+	})}}
+	server.Start()
+	defer server.Close()
+	e, err := New(Config{Host: "tcp://" + l.Addr().String(), Installation: "i"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	_, failed := e.Events(t.Context())
+	close(host) // the engine ends
+	wantKind(t, <-failed, fleet.ErrUnavailable, "ended the stream")
+}
