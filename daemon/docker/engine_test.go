@@ -107,6 +107,35 @@ func TestCancelledCallerGetsItsOwnError(t *testing.T) {
 	}
 }
 
+func TestCallerWhoseTimeIsUpLearnsWhy(t *testing.T) {
+	e := newEngine(t)
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	_, err := e.ListContainers(ctx)
+	wantKind(t, err, fleet.ErrUnavailable, "did not answer in time")
+	_, err = e.ResolveImage(ctx, "127.0.0.1:1/app:v1", fleet.PullAlways, nil)
+	wantKind(t, err, fleet.ErrUnavailable, "did not answer in time")
+}
+
+// An instance whose container was never made has no identifier to ask with.
+func TestNoContainerYet(t *testing.T) {
+	e := newEngine(t)
+	if c := inspect(t, e, ""); c.State != fleet.ContainerGone {
+		t.Errorf("it is %s", c.State)
+	}
+	wantKind(t, e.StartContainer(t.Context(), ""), fleet.ErrNotFound)
+	for _, force := range []bool{false, true} {
+		if err := e.StopContainer(t.Context(), "", 1, force); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := e.RemoveContainer(t.Context(), ""); err != nil {
+		t.Error(err)
+	}
+	_, _, err := e.Logs(t.Context(), "", time.Time{}, 1, "")
+	wantKind(t, err, fleet.ErrNotFound)
+}
+
 func TestBoundedKeepsTheCallersDeadline(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()

@@ -16,14 +16,18 @@ import (
 )
 
 // translate turns an error of the engine's client into one of package fleet.
-// The action, such as "stop container", begins the message. A caller whose own
-// context ended gets that context's error.
+// The action, such as "stop container", begins the message. A caller that gave up
+// gets its context's error; one whose time ran out learns that the engine was too
+// slow for it.
 func (e *Engine) translate(ctx context.Context, action string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if cause := ctx.Err(); cause != nil {
-		return fmt.Errorf("%s: %w", action, cause)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fmt.Errorf("%s: %w", action, ctx.Err())
+	}
+	if ctx.Err() != nil {
+		return e.unavailable(ctx.Err())
 	}
 	if lost(err) {
 		return e.unavailable(err)

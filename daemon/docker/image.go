@@ -103,8 +103,8 @@ func encodeAuth(named reference.Named, credentials *fleet.RegistryCredentials) (
 // imageError says why an image could not be had from its registry.
 func (e *Engine) imageError(ctx context.Context, named reference.Named, credentials *fleet.RegistryCredentials, err error) error {
 	image, host := reference.FamiliarString(named), reference.Domain(named)
-	if cause := ctx.Err(); cause != nil {
-		return fmt.Errorf("find image %s: %w", image, cause)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fmt.Errorf("find image %s: %w", image, ctx.Err())
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fleet.FieldErrorf(fleet.ErrUnavailable, "image_name", "the engine does not have the image %s, and the registry %s did not answer in time; check registry_url and the network", image, host)

@@ -27,6 +27,9 @@ func (e *Engine) InspectContainer(ctx context.Context, containerID string) (flee
 	call, cancel := bounded(ctx, callTimeout)
 	defer cancel()
 	gone := fleet.Container{ID: containerID, State: fleet.ContainerGone}
+	if containerID == "" {
+		return gone, nil
+	}
 	found, err := e.client.ContainerInspect(call, containerID)
 	if cerrdefs.IsNotFound(err) {
 		return gone, nil

@@ -24,6 +24,9 @@ func isFleet(err error) bool {
 // the container's network is gone: it can never start again then, and is
 // removed, so that EnsureContainer makes another.
 func (e *Engine) StartContainer(ctx context.Context, containerID string) error {
+	if containerID == "" {
+		return fleet.Errorf(fleet.ErrNotFound, "start container: the instance has none yet")
+	}
 	call, cancel := bounded(ctx, callTimeout)
 	defer cancel()
 	err := e.client.ContainerStart(call, containerID, container.StartOptions{})
@@ -85,6 +88,9 @@ func commandFault(text string) bool {
 // StopContainer asks the container to stop, waits timeoutSeconds and kills it
 // then; force kills at once. One that does not run or does not exist is no error.
 func (e *Engine) StopContainer(ctx context.Context, containerID string, timeoutSeconds int, force bool) error {
+	if containerID == "" {
+		return nil
+	}
 	if force {
 		return e.kill(ctx, containerID)
 	}
@@ -127,6 +133,9 @@ func (e *Engine) kill(ctx context.Context, containerID string) error {
 // not, and returns when the engine has forgotten it. One that does not exist is
 // no error.
 func (e *Engine) RemoveContainer(ctx context.Context, containerID string) error {
+	if containerID == "" {
+		return nil
+	}
 	call, cancel := bounded(ctx, callTimeout)
 	defer cancel()
 	err := e.client.ContainerRemove(call, containerID, container.RemoveOptions{Force: true, RemoveVolumes: true})

@@ -47,6 +47,9 @@ func (e *Engine) LogTail(ctx context.Context, containerID string, lines int) ([]
 // stderr or empty for both. Lines of one and the same time are never parted, as
 // the time is what a reader continues from. ErrNotFound.
 func (e *Engine) Logs(ctx context.Context, containerID string, since time.Time, limit int, source string) ([]fleet.LogLine, bool, error) {
+	if containerID == "" {
+		return nil, false, fleet.Errorf(fleet.ErrNotFound, "read logs: the instance has no container yet")
+	}
 	limit = max(1, min(limit, maxLogLines))
 	call, cancel := bounded(ctx, logTimeout)
 	defer cancel()

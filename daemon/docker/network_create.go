@@ -175,6 +175,8 @@ func (e *Engine) networkError(ctx context.Context, n fleet.Network, err error) e
 		return e.translate(ctx, "create network", err)
 	case strings.Contains(text, "overlaps"):
 		return fleet.FieldErrorf(fleet.ErrRefused, "subnet", "the subnet %s overlaps with %s; choose a free one", n.Subnet, e.overlapping(ctx, n.Subnet))
+	case strings.Contains(text, "IPv6 address pool"):
+		return fleet.FieldErrorf(fleet.ErrRefused, "subnet", "this engine does not choose an IPv6 range by itself; set an IPv6 subnet for the network %s, or leave IPv6 off", engineName(n))
 	case strings.Contains(text, "non-overlapping") || strings.Contains(text, "fully subnetted"):
 		return fleet.FieldErrorf(fleet.ErrRefused, "subnet", "the engine has no free address range left for the network %s; set a subnet, or remove networks that are not used", engineName(n))
 	case n.Type == fleet.NetworkOverlay && strings.Contains(text, "swarm"):

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -108,6 +109,33 @@ func TestEnsureNetworkRefusals(t *testing.T) {
 	}
 	if all := engineNetworks(t, e); len(all) != 1 {
 		t.Errorf("refused networks are there: %v", all)
+	}
+}
+
+// Engines before 27 need an IPv6 subnet for IPv6; later ones choose one.
+func TestIPv6Network(t *testing.T) {
+	e := newEngine(t)
+	n := newNetwork("staging", fleet.NetworkExternal, func(n *fleet.Network) { n.Settings.EnableIPv6 = true })
+	if err := e.EnsureNetwork(t.Context(), n); err != nil {
+		wantKind(t, err, fleet.ErrRefused, "IPv6")
+		return
+	}
+	if got := engineNetworks(t, e)[n.ID]; !got.EnableIPv6 {
+		t.Errorf("engine has %+v", got)
+	}
+}
+
+func TestIPv6Subnet(t *testing.T) {
+	e := newEngine(t)
+	n := newNetwork("staging", fleet.NetworkExternal, func(n *fleet.Network) {
+		n.Settings.EnableIPv6, n.Subnet = true, "fd00:213:7::/64"
+	})
+	if err := e.EnsureNetwork(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	got := engineNetworks(t, e)[n.ID]
+	if !got.EnableIPv6 || !slices.ContainsFunc(got.IPAM.Config, func(c network.IPAMConfig) bool { return c.Subnet == n.Subnet }) {
+		t.Errorf("engine has %+v", got)
 	}
 }
 

@@ -56,7 +56,7 @@ func (e *Engine) sharedPull(ctx context.Context, named reference.Named, credenti
 	case result := <-done:
 		return result.Err
 	case <-ctx.Done():
-		return fmt.Errorf("pull image %s: %w", reference.FamiliarString(named), ctx.Err())
+		return e.imageError(ctx, named, credentials, ctx.Err())
 	}
 }
 
