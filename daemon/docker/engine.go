@@ -47,6 +47,8 @@ type Engine struct {
 	client       *client.Client
 	installation string
 	log          *slog.Logger
+	// registryTimeout is the bound of the same name, shorter in tests.
+	registryTimeout time.Duration
 
 	// background ends with Close; it carries work that several callers share.
 	background context.Context
@@ -80,7 +82,7 @@ func New(cfg Config) (*Engine, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{client: c, installation: cfg.Installation, node: cfg.Node, log: log}
+	e := &Engine{client: c, installation: cfg.Installation, node: cfg.Node, log: log, registryTimeout: registryTimeout}
 	e.background, e.stop = context.WithCancel(context.Background())
 	return e, nil
 }

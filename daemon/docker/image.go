@@ -70,7 +70,7 @@ func (e *Engine) registryDigest(ctx context.Context, named reference.Named, cred
 	}
 	// The registry's bound holds whatever the caller allows: the caller may wait
 	// long for the engine, but nobody wants to wait long for a typing mistake.
-	call, cancel := context.WithTimeout(ctx, registryTimeout)
+	call, cancel := context.WithTimeout(ctx, e.registryTimeout)
 	defer cancel()
 	found, err := e.client.DistributionInspect(call, reference.FamiliarString(named), auth)
 	if err != nil {

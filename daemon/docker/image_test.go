@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
@@ -231,6 +232,7 @@ func TestSilentRegistryIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
+	e.registryTimeout = 100 * time.Millisecond
 	_, err = e.ResolveImage(t.Context(), l.Addr().String()+"/app:v1", fleet.PullIfNotPresent, nil)
 	wantKind(t, err, fleet.ErrUnavailable, "did not answer in time", l.Addr().String())
 }

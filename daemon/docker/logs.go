@@ -44,8 +44,8 @@ func (e *Engine) LogTail(ctx context.Context, containerID string, lines int) ([]
 
 // Logs returns at most limit lines after the time since, oldest first, and
 // whether more follow; with a zero since, the last lines. Source is stdout,
-// stderr or empty for both. Lines of one and the same time are never parted, as
-// the time is what a reader continues from. ErrNotFound.
+// stderr or empty for both. A page may end between two lines of one and the same
+// time: who continues from a time counts those that it has. ErrNotFound.
 func (e *Engine) Logs(ctx context.Context, containerID string, since time.Time, limit int, source string) ([]fleet.LogLine, bool, error) {
 	if containerID == "" {
 		return nil, false, fleet.Errorf(fleet.ErrNotFound, "read logs: the instance has no container yet")
@@ -121,23 +121,10 @@ func (e *Engine) readLogs(ctx context.Context, id string, options container.Logs
 	return err
 }
 
-// page cuts sorted lines at limit, but never between two of the same time.
+// page puts lines in order and cuts them at limit.
 func page(lines []fleet.LogLine, limit int) (first []fleet.LogLine, more bool) {
 	sortLines(lines)
-	if len(lines) <= limit {
-		return lines, false
-	}
-	cut := limit
-	for cut > 0 && lines[cut-1].Timestamp.Equal(lines[limit].Timestamp) {
-		cut--
-	}
-	if cut == 0 {
-		// A whole page of one time cannot be continued, so it is given whole.
-		for cut = limit; cut < len(lines) && lines[cut].Timestamp.Equal(lines[0].Timestamp); {
-			cut++
-		}
-	}
-	return lines[:cut], cut < len(lines)
+	return lines[:min(len(lines), limit)], len(lines) > limit
 }
 
 func sortLines(lines []fleet.LogLine) {

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
@@ -34,6 +35,8 @@ import (
 const (
 	demoPackage    = "github.com/wedsync/terraform-provider-wedsync/examples/demo-app"
 	demoRepository = "wedsync-test/demo-app"
+	// labelDemo is on every demo image, also on one whose tag has moved on.
+	labelDemo = "wedsync.test"
 	// demoUser is a user without a name, as the image has no passwd file.
 	demoUser = "10001:10001"
 	// buildTimeout bounds the building of the program on a machine with a cold cache.
@@ -105,18 +108,21 @@ func LoadDemoImage(ctx context.Context, reference, version string, options ...Im
 	return loadImage(ctx, c, reference, img)
 }
 
-// RemoveDemoImages removes all images that DemoImage loaded and no container uses.
+// RemoveDemoImages removes all demo images that no container uses, whatever
+// their references; LoadDemoImage may have given them any.
 func RemoveDemoImages(ctx context.Context) error {
 	c, err := engineClient()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	list, err := c.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", demoRepository))})
+	list, err := c.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("label", labelDemo))})
 	errs := []error{err}
 	for _, found := range list {
 		_, err := c.ImageRemove(ctx, found.ID, image.RemoveOptions{Force: true, PruneChildren: true})
-		errs = append(errs, unlessGone(err))
+		if !cerrdefs.IsConflict(err) { // in use
+			errs = append(errs, unlessGone(err))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -146,6 +152,7 @@ func BuildDemoImage(ctx context.Context, version string, options ...ImageOption)
 		User:         demoUser,
 		ExposedPorts: map[string]struct{}{"8080/tcp": {}},
 		Env:          environment(version, options),
+		Labels:       map[string]string{labelDemo: "demo-app"},
 	}
 	if img, err = mutate.ConfigFile(img, file); err != nil {
 		return nil, fmt.Errorf("build demo image: %w", err)
