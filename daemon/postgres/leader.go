@@ -65,6 +65,9 @@ func (s *Store) Lead(ctx context.Context, f func(ctx context.Context, epoch int6
 			return err
 		}
 		s.log.Warn("lost the lead; trying to lead again", "error", err)
+		if !pause(ctx, pingEvery) {
+			return err
+		}
 	}
 }
 

@@ -72,14 +72,16 @@ $$;
 -- audit row or a deployment's snapshot cannot be changed, by any role.
 GRANT USAGE ON SCHEMA public TO wedsync_app;
 GRANT SELECT ON goose_db_version TO wedsync_app;
-GRANT SELECT, INSERT, UPDATE ON principals, api_tokens, container_definitions, container_networks,
-    container_instances, workloads TO wedsync_app;
+GRANT SELECT, INSERT, UPDATE ON container_definitions, container_networks, container_instances, workloads
+    TO wedsync_app;
+GRANT SELECT, INSERT, UPDATE (is_active) ON principals TO wedsync_app;
+GRANT SELECT, INSERT, UPDATE (revoked_at, last_used_at) ON api_tokens TO wedsync_app;
 GRANT SELECT, INSERT ON deployment_history, container_events, container_metric_samples,
     container_custom_metrics, container_metrics TO wedsync_app;
 GRANT UPDATE (deployment_status, completed_at, error_details, total_steps, completed_steps, current_step)
     ON deployment_history TO wedsync_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON service_registry, scaling_policies, host_port_leases, idempotency_keys
-    TO wedsync_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON service_registry, scaling_policies, host_port_leases TO wedsync_app;
+GRANT SELECT, INSERT, UPDATE (result_id), DELETE ON idempotency_keys TO wedsync_app;
 GRANT SELECT, UPDATE (epoch) ON installation TO wedsync_app;
 
 -- Principals and tokens: system_admin only.
