@@ -151,6 +151,9 @@ func ImageName(s string) error {
 	if s == "" {
 		return errors.New("must not be empty; write a repository such as wedsync/api")
 	}
+	if repository := withoutHost(s); repository != strings.ToLower(repository) {
+		return fmt.Errorf("%q is not an image name: it has upper-case letters; write a repository such as wedsync/api", s)
+	}
 	named, err := reference.ParseNormalizedNamed(s)
 	if err != nil {
 		return fmt.Errorf("%q is not an image name: %s; write a repository such as wedsync/api", s, imageCause(err))
@@ -161,15 +164,20 @@ func ImageName(s string) error {
 	return nil
 }
 
-func imageCause(err error) string {
-	switch {
-	case errors.Is(err, reference.ErrNameContainsUppercase):
-		return "it has upper-case letters"
-	case errors.Is(err, reference.ErrNameTooLong):
-		return "it is longer than 255 characters"
-	default:
-		return "its form is invalid"
+// withoutHost is an image name without its registry, which a dot or a port tells
+// from a folder of the repository.
+func withoutHost(name string) string {
+	if host, rest, ok := strings.Cut(name, "/"); ok && strings.ContainsAny(host, ".:") {
+		return rest
 	}
+	return name
+}
+
+func imageCause(err error) string {
+	if errors.Is(err, reference.ErrNameTooLong) {
+		return "it is longer than 255 characters"
+	}
+	return "its form is invalid"
 }
 
 // ImageTag checks the tag of an image, such as "v1.4.2".

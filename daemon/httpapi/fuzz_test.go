@@ -1,0 +1,113 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/client/api"
+)
+
+// FuzzParseJSON: what is accepted is JSON that encoding/json reads to the same.
+func FuzzParseJSON(f *testing.F) {
+	for _, s := range []string{
+		`{}`, `[]`, `null`, `"a"`, `1.5e3`, `{"a":{"b":[1,true,null,"x"]}}`, `{"a":1,"a":2}`, `{"a":1}{}`, `{"a"`, `[1,]`, `{"a":}`,
+		"\"\xff\"", `"\u0000"`, `"\ud800"`, ` `, ``, strings.Repeat("[", 40), strings.Repeat("[", 32) + strings.Repeat("]", 32),
+		strings.Repeat("[", 33) + strings.Repeat("]", 33), `01`, `1e999`, `{"":{"":0}}`, "\ufeff{}", `//x`, `{a:1}`, "{}\n",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got, err := parseJSON(body)
+		if err != nil {
+			m := (*malformed)(nil)
+			if !errors.As(err, &m) || !within(m.location, "body") || m.message == "" {
+				t.Errorf("%q is refused with %v", body, err)
+			}
+			return
+		}
+		dec := json.NewDecoder(bytes.NewReader(body))
+		dec.UseNumber()
+		var want any
+		if err := dec.Decode(&want); err != nil || !json.Valid(body) {
+			t.Fatalf("%q is accepted, encoding/json says %v", body, err)
+		}
+		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+			t.Errorf("%q is accepted, but has more after the value", body)
+		}
+		a, errA := json.Marshal(got)
+		b, errB := json.Marshal(want)
+		if errA != nil || errB != nil || !bytes.Equal(a, b) {
+			t.Errorf("%q is read as %s, encoding/json says %s", body, a, b)
+		}
+	})
+}
+
+// FuzzDefinition: a body that passes the schema decodes without error, and one
+// that passes every check passes it again after it went through the domain.
+func FuzzDefinition(f *testing.F) {
+	for _, s := range []string{
+		`{"name":"a","service_name":"b","image_name":"c","resource_limits":{"cpu":"1","memory":"1Gi"},"scaling_config":{"min_replicas":1,"max_replicas":2}}`,
+		`{"name":"a","service_name":"b","image_name":"c","image_tag":"","resource_limits":{"cpu":"1","memory":"1Gi","storage":""},"scaling_config":{"min_replicas":0,"max_replicas":2},` +
+			`"health_check_config":{"endpoint":"/","port":1},"network_config":{"ports":[1,2],"publish_ports":true},"volume_mounts":[{"source":"ab","target":"/x"}],` +
+			`"runtime_config":{"labels":{"a":"b"},"tmpfs":["/y"],"user":"1:1"},"environment_config":{"A":"b"},"registry_url":"r.example.com","registry_credentials":{"username":"u","password":"p"}}`,
+		`{"name":null}`, `{"network_config":{"ports":[1.0,1e2,99999999999999999999]}}`, `{"NAME":"a"}`, `[]`,
+	} {
+		f.Add([]byte(s))
+	}
+	s, document := build(Config{})
+	schema := document.Paths[pathDefinitions].Post.RequestBody.Content["application/json"].Schema
+	f.Fuzz(func(t *testing.T, body []byte) {
+		parsed, err := parseJSON(body)
+		if err != nil {
+			return
+		}
+		faults := &faults{}
+		s.checker.value(faults, "body", schema, parsed)
+		var r api.CreateDefinitionRequest
+		if err := json.Unmarshal(body, &r); err != nil && len(faults.list) == 0 {
+			t.Fatalf("%s passes the schema and cannot be decoded: %v", body, err)
+		}
+		wire := definitionToAPI(definitionFromAPI(r))
+		checkDefinition(faults, wire)
+		if len(faults.list) > 0 {
+			return
+		}
+		again := *faults
+		checkDefinition(&again, definitionToAPI(definitionFromAPI(r)))
+		if len(again.list) > 0 {
+			t.Errorf("%s is accepted once, then refused: %+v", body, again.list)
+		}
+	})
+}
+
+// FuzzLogCursor: what is accepted comes back as it was.
+func FuzzLogCursor(f *testing.F) {
+	now := time.Date(2026, 6, 6, 8, 30, 0, 123456789, time.UTC)
+	for _, p := range []logPosition{{at: now}, {at: now, seen: 1}, {at: now, seen: maxSeen}, {at: now, seen: maxSeen + 1}} {
+		f.Add(p.cursor())
+	}
+	for _, s := range []string{"", "x", "====", "MjAyNi0wNi0wNlQwODozMDowMFo", "MjAyNi0wNi0wNlQwODozMDowMFogLTE"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, cursor string) {
+		p, err := parseLogCursor(cursor)
+		if err != nil {
+			return
+		}
+		if p.seen < 0 || p.seen > maxSeen {
+			t.Errorf("%q counts %d lines", cursor, p.seen)
+		}
+		if p.isZero() {
+			return // the year 1 is before every log
+		}
+		again, err := parseLogCursor(p.cursor())
+		if err != nil || !again.at.Equal(p.at) || again.seen != p.seen {
+			t.Errorf("%q is %+v, and comes back as %+v, %v", cursor, p, again, err)
+		}
+	})
+}
