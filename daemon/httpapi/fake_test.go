@@ -361,7 +361,7 @@ type request struct {
 	header       http.Header
 }
 
-func (w *world) do(t *testing.T, r request) *httptest.ResponseRecorder {
+func (w *world) do(t testing.TB, r request) *httptest.ResponseRecorder {
 	t.Helper()
 	var body io.Reader
 	if r.body != "" {
@@ -387,7 +387,7 @@ func (w *world) do(t *testing.T, r request) *httptest.ResponseRecorder {
 }
 
 // decode reads a successful answer.
-func decode[T any](t *testing.T, answer *httptest.ResponseRecorder, status int) T {
+func decode[T any](t testing.TB, answer *httptest.ResponseRecorder, status int) T {
 	t.Helper()
 	var v T
 	if answer.Code != status {
@@ -401,7 +401,7 @@ func decode[T any](t *testing.T, answer *httptest.ResponseRecorder, status int) 
 	return v
 }
 
-func problem(t *testing.T, answer *httptest.ResponseRecorder) api.Problem {
+func problem(t testing.TB, answer *httptest.ResponseRecorder) api.Problem {
 	t.Helper()
 	if got := answer.Header().Get("Content-Type"); got != "application/problem+json" {
 		t.Fatalf("status %d with Content-Type %q, want a problem: %s", answer.Code, got, answer.Body)

@@ -1,0 +1,370 @@
+package httpapi_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/client/api"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/access"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/deploy"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/httpapi"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres"
+	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
+)
+
+// idleEngine is an engine that agrees to everything and runs nothing.
+type idleEngine struct {
+	deploy.Engine
+	fakeEngine
+}
+
+func (*idleEngine) ResolveImage(context.Context, string, string, *fleet.RegistryCredentials) (string, error) {
+	return "sha256:" + strings.Repeat("0", 64), nil
+}
+func (*idleEngine) EnsureNetwork(context.Context, fleet.Network) error { return nil }
+func (*idleEngine) RemoveNetwork(context.Context, fleet.Network) error { return nil }
+
+// realWorld is the API over the real store, its row level security and the real deployer.
+type realWorld struct {
+	world
+	store  *postgres.Store
+	tokens *access.Tokens
+	made   int
+}
+
+func newRealWorld(t testing.TB) *realWorld {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	store, err := postgres.Open(context.Background(), postgres.Config{
+		URL: testenv.Database(t).AppURL, SecretKey: slices.Repeat([]byte{7}, postgres.SecretKeySize), Logger: log,
+	})
+	if err != nil {
+		t.Fatalf("open store: %v", err)
+	}
+	t.Cleanup(store.Close)
+	engine, tokens := &idleEngine{}, access.NewTokens(store)
+	return &realWorld{store: store, tokens: tokens, world: world{handler: httpapi.New(httpapi.Config{
+		Store:         store,
+		Deployer:      deploy.NewService(store, engine, func(fleet.Workload) {}),
+		Engine:        engine,
+		Authenticator: tokens,
+		Environments:  environments,
+		Logger:        log,
+	})}}
+}
+
+// token is the secret of a new principal.
+func (w *realWorld) token(t testing.TB, role fleet.Role, environments ...string) string {
+	t.Helper()
+	w.made++
+	secret, _, err := w.tokens.Create(fleet.AsSystem(t.Context()), access.Grant{
+		Name: fmt.Sprint("p-", w.made), Role: role, Environments: environments,
+	})
+	if err != nil {
+		t.Fatalf("create token: %v", err)
+	}
+	return secret
+}
+
+// rows are one of each noun in staging.
+type rows struct {
+	definition string // deployed in staging
+	spare      string // a definition that is deployed nowhere
+	network    string
+	instance   string
+	deployment string
+}
+
+func (w *realWorld) rows(t testing.TB) rows {
+	t.Helper()
+	ctx := fleet.AsSystem(t.Context())
+	w.made++
+	define := func(name string) fleet.Definition {
+		d, err := w.store.CreateDefinition(ctx, fleet.Definition{Spec: fleet.Spec{
+			Name: name, ServiceName: "api", ImageName: "wedsync/api", ImageTag: "v1",
+			Resources: fleet.Resources{CPU: "1", Memory: "64Mi"}, Scaling: fleet.Scaling{MinReplicas: 1, MaxReplicas: 3, TargetCPU: 70, TargetMemory: 80},
+			Runtime: fleet.RuntimeConfig{StopTimeout: 10, LogMaxSize: "10Mi", LogMaxFiles: 3, PullPolicy: fleet.PullIfNotPresent},
+		}}, nil)
+		if err != nil {
+			t.Fatalf("create definition: %v", err)
+		}
+		return d
+	}
+	d := define(fmt.Sprint("d-", w.made))
+	deployment, err := w.store.CreateDeployment(ctx, fleet.Deployment{
+		DefinitionID: d.ID, DefinitionRevision: 1, Environment: "staging", Type: fleet.TypeDeploy, ImageTag: "v1",
+		ImageDigest: "sha256:0", Spec: d.Spec, After: 1, Strategy: fleet.StrategyRollingUpdate,
+	})
+	if err != nil {
+		t.Fatalf("create deployment: %v", err)
+	}
+	id := newID()
+	if _, err := w.store.AddInstances(ctx, []fleet.Instance{{
+		ID: id, DefinitionID: d.ID, DeploymentID: deployment.ID, Environment: "staging", Name: "i-" + id, ImageTag: "v1",
+		Current: fleet.StatusPending, Desired: fleet.StatusRunning, Replica: 1, Health: fleet.HealthUnknown,
+	}}); err != nil {
+		t.Fatalf("add instance: %v", err)
+	}
+	network, err := w.store.CreateNetwork(ctx, fleet.Network{Name: fmt.Sprint("n-", w.made), Type: fleet.NetworkInternal, Environment: "staging"},
+		func(context.Context, fleet.Network) error { return nil })
+	if err != nil {
+		t.Fatalf("create network: %v", err)
+	}
+	return rows{definition: d.ID, spare: define(fmt.Sprint("s-", w.made)).ID, network: network.ID, instance: id, deployment: deployment.ID}
+}
+
+// events counts the audit trail.
+func (w *realWorld) events(t testing.TB) int {
+	t.Helper()
+	page, err := w.store.ListEvents(fleet.AsSystem(t.Context()), fleet.EventFilter{}, fleet.Page{Limit: 1})
+	if err != nil {
+		t.Fatalf("list events: %v", err)
+	}
+	return page.Total
+}
+
+// reach is how the environment of a token counts for an operation.
+type reach int
+
+const (
+	// everywhere: definitions belong to no environment.
+	everywhere reach = iota
+	// listed: rows of other environments are left out.
+	listed
+	// named: the request names an environment; another one is forbidden.
+	named
+	// hidden: a row of another environment does not exist.
+	hidden
+)
+
+const (
+	manage = "system_admin devops_engineer"
+	read   = manage + " developer"
+	watch  = read + " monitoring_system"
+)
+
+// accessTable says, apart from the code, who may call what.
+var accessTable = map[string]struct {
+	roles string
+	reach reach
+	query string
+	body  string
+	ok    int
+}{
+	"listDefinitions":     {roles: watch, reach: everywhere, ok: 200},
+	"getDefinition":       {roles: watch, reach: everywhere, ok: 200},
+	"createDefinition":    {roles: manage, reach: everywhere, body: strings.Replace(goodDefinition, "wedding-api", "NAME", 1), ok: 201},
+	"updateDefinition":    {roles: manage, reach: everywhere, body: `{"image_tag":"v2"}`, ok: 200},
+	"deleteDefinition":    {roles: manage, reach: everywhere, ok: 204},
+	"listInstances":       {roles: watch, reach: listed, ok: 200},
+	"getInstance":         {roles: watch, reach: hidden, ok: 200},
+	"deployDefinition":    {roles: manage, reach: named, body: `{"environment":"staging"}`, ok: 202},
+	"removeDefinition":    {roles: manage, reach: named, query: "?environment=staging", ok: 202},
+	"actOnInstance":       {roles: manage, reach: hidden, body: `{"action":"restart"}`, ok: 202},
+	"getInstanceLogs":     {roles: read, reach: hidden, ok: 200},
+	"listNetworks":        {roles: read, reach: listed, ok: 200},
+	"getNetwork":          {roles: read, reach: hidden, ok: 200},
+	"createNetwork":       {roles: manage, reach: named, body: `{"network_name":"NAME","network_type":"internal","environment":"staging"}`, ok: 201},
+	"updateNetwork":       {roles: manage, reach: hidden, body: `{"dns_config":{"options":["rotate"]}}`, ok: 200},
+	"deleteNetwork":       {roles: manage, reach: hidden, ok: 204},
+	"listDeployments":     {roles: watch, reach: listed, ok: 200},
+	"getDeployment":       {roles: watch, reach: hidden, ok: 200},
+	"getDeploymentStatus": {roles: watch, reach: hidden, ok: 200},
+	"listEvents":          {roles: read, reach: listed, query: "?event_type=created", ok: 200},
+}
+
+// TestAccess calls every operation of the document with every role, for its own
+// environment, another one and all of them, and without a valid token.
+func TestAccess(t *testing.T) {
+	w := newRealWorld(t)
+	scopes := [][]string{{"staging"}, {"production"}, {fleet.AllEnvironments}, {"production", "staging"}}
+	tokens := map[string]string{}
+	for _, role := range fleet.Roles {
+		for _, scope := range scopes {
+			tokens[string(role)+fmt.Sprint(scope)] = w.token(t, role, scope...)
+		}
+	}
+	invalid := w.invalidTokens(t)
+	each(document(t, &w.world), "paths", func(path string, item map[string]any) {
+		for method, v := range item {
+			id := v.(map[string]any)["operationId"].(string)
+			if !strings.HasPrefix(path, "/api/") {
+				continue // TestPublic
+			}
+			tc, ok := accessTable[id]
+			if !ok {
+				t.Errorf("the table lacks %s: say who may call it", id)
+				continue
+			}
+			t.Run(id, func(t *testing.T) {
+				call := func(token string) (int, int, *httptest.ResponseRecorder) {
+					w.made++
+					rows := w.rows(t)
+					definition := rows.definition
+					if id == "deleteDefinition" {
+						definition = rows.spare
+					}
+					path := strings.NewReplacer("{definition_id}", definition, "{instance_id}", rows.instance,
+						"{network_id}", rows.network, "{deployment_id}", rows.deployment).Replace(path)
+					before := w.events(t)
+					answer := w.do(t, request{method: strings.ToUpper(method), path: path + tc.query, token: token,
+						body: strings.Replace(tc.body, "NAME", fmt.Sprint("new-", w.made), 1)})
+					return answer.Code, w.events(t) - before, answer
+				}
+				for _, role := range fleet.Roles {
+					for _, scope := range scopes {
+						covered := !slices.Equal(scope, []string{"production"})
+						want := tc.ok
+						switch {
+						case !slices.Contains(strings.Fields(tc.roles), string(role)):
+							want = 403
+						case tc.reach == named && !covered:
+							want = 403
+						case tc.reach == hidden && !covered:
+							want = 404
+						}
+						got, events, answer := call(tokens[string(role)+fmt.Sprint(scope)])
+						if got != want {
+							t.Errorf("%s of %v: %d, want %d: %s", role, scope, got, want, answer.Body)
+							continue
+						}
+						if changes := want < 300 && method != "get"; (events > 0) != changes {
+							t.Errorf("%s of %v: %d and %d events", role, scope, got, events)
+						}
+						if tc.reach == listed && want == 200 {
+							if total := decode[map[string]any](t, answer, 200)["total_count"].(float64); (total > 0) != covered {
+								t.Errorf("%s of %v sees %v rows", role, scope, total)
+							}
+						}
+					}
+				}
+				for name, token := range invalid {
+					if got, events, _ := call(token); got != 401 || events != 0 {
+						t.Errorf("%s token: %d with %d events", name, got, events)
+					}
+				}
+			})
+		}
+	})
+}
+
+// invalidTokens are secrets that are not, or not any longer, those of a token.
+func (w *realWorld) invalidTokens(t *testing.T) map[string]string {
+	t.Helper()
+	ctx := fleet.AsSystem(t.Context())
+	past := time.Now().Add(-time.Minute)
+	expired, _, err := w.tokens.Create(ctx, access.Grant{Name: "expired", Role: fleet.RoleSystemAdmin, Environments: []string{"*"}, ExpiresAt: &past})
+	if err != nil {
+		t.Fatalf("create token: %v", err)
+	}
+	revoked, token, err := w.tokens.Create(ctx, access.Grant{Name: "revoked", Role: fleet.RoleSystemAdmin, Environments: []string{"*"}})
+	if err != nil {
+		t.Fatalf("create token: %v", err)
+	}
+	if _, err := w.tokens.Revoke(ctx, token.ID); err != nil {
+		t.Fatalf("revoke token: %v", err)
+	}
+	return map[string]string{"no": "-", "an unknown": "wsk_unknown", "an expired": expired, "a revoked": revoked}
+}
+
+// TestPublic names everything that is served without a token.
+func TestPublic(t *testing.T) {
+	w := newRealWorld(t)
+	for _, path := range []string{"/healthz", "/readyz", "/openapi.json", "/openapi.yaml"} {
+		if got := w.do(t, request{method: "GET", path: path, token: "-"}); got.Code != 200 {
+			t.Errorf("%s: %d %s", path, got.Code, got.Body)
+		}
+	}
+	for _, path := range []string{"/", "/api", "/metrics", "/docs", "/schemas/Definition.json", "/openapi-3.0.json", "/debug/pprof/"} {
+		if got := w.do(t, request{method: "GET", path: path, token: "-"}); got.Code != 401 {
+			t.Errorf("%s: %d", path, got.Code)
+		}
+	}
+}
+
+// TestRowsOfOthersAreNotTold compares the answers to an identifier of another
+// environment and to one that does not exist: they must not differ.
+func TestRowsOfOthersAreNotTold(t *testing.T) {
+	w := newRealWorld(t)
+	rows := w.rows(t)
+	token := w.token(t, fleet.RoleDevOpsEngineer, "production")
+	for path, id := range map[string]string{
+		instances + "/ID":              rows.instance,
+		instances + "/ID/logs":         rows.instance,
+		networks + "/ID":               rows.network,
+		deployments + "/ID":            rows.deployment,
+		deployments + "/ID/status":     rows.deployment,
+		instances + "/ID/action":       rows.instance,
+		networks + "/ID?method=PUT":    rows.network,
+		networks + "/ID?method=DELETE": rows.network,
+	} {
+		ask := func(id string) api.Problem {
+			r := request{method: "GET", path: strings.Replace(path, "ID", id, 1), token: token}
+			switch {
+			case strings.HasSuffix(r.path, "/action"):
+				r.method, r.body = "POST", `{"action":"stop"}`
+			case strings.HasSuffix(r.path, "?method=PUT"):
+				r.method, r.path, r.body = "PUT", strings.TrimSuffix(r.path, "?method=PUT"), `{"gateway":""}`
+			case strings.HasSuffix(r.path, "?method=DELETE"):
+				r.method, r.path = "DELETE", strings.TrimSuffix(r.path, "?method=DELETE")
+			}
+			p := problem(t, w.do(t, r))
+			p.RequestID, p.Instance = "", ""
+			p.Detail = strings.ReplaceAll(p.Detail, id, "ID")
+			return p
+		}
+		theirs, nobodys := ask(id), ask(newID())
+		if theirs.Status != 404 || fmt.Sprint(theirs) != fmt.Sprint(nobodys) {
+			t.Errorf("%s: %+v for another's row, %+v for none", path, theirs, nobodys)
+		}
+	}
+}
+
+// TestSameKeyTwice repeats every kind of creation under its key.
+func TestSameKeyTwice(t *testing.T) {
+	w := newRealWorld(t)
+	rows := w.rows(t)
+	token := w.token(t, fleet.RoleSystemAdmin, fleet.AllEnvironments)
+	for name, r := range map[string]request{
+		"definition": {method: "POST", path: definitions, body: goodDefinition},
+		"network":    {method: "POST", path: networks, body: goodNetwork},
+		"deployment": {method: "POST", path: instances + "/" + rows.spare + "/deploy", body: `{"environment":"staging"}`},
+		"removal":    {method: "DELETE", path: instances + "/" + rows.definition + "/deploy?environment=staging"},
+		"update":     {method: "PUT", path: definitions + "/" + rows.definition, body: `{"image_tag":"v7"}`},
+		"action":     {method: "POST", path: instances + "/" + rows.instance + "/action", body: `{"action":"restart"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r.token, r.header = token, map[string][]string{"Idempotency-Key": {"key-" + name}}
+			first := w.do(t, r)
+			events := w.events(t)
+			second := w.do(t, r)
+			if first.Code >= 300 || second.Code != first.Code || second.Body.String() != first.Body.String() {
+				t.Errorf("first %d %s, then %d %s", first.Code, first.Body, second.Code, second.Body)
+			}
+			if again := w.events(t); again != events {
+				t.Errorf("the repetition made %d events", again-events)
+			}
+			if r.body == "" {
+				return
+			}
+			r.body = strings.Replace(r.body, "{", `{"nothing":1,`, 1)
+			if p := problem(t, w.do(t, r)); p.Status != 422 {
+				t.Errorf("another body that is invalid: %+v", p)
+			}
+			r.body = map[string]string{
+				"definition": strings.Replace(goodDefinition, "wedding-api", "other", 1), "network": strings.Replace(goodNetwork, "app", "other", 1),
+				"deployment": `{"environment":"staging","replica_count":2}`, "update": `{"image_tag":"v8"}`, "action": `{"action":"stop"}`,
+			}[name]
+			if p := problem(t, w.do(t, r)); p.Code != api.CodeIdempotencyMismatch {
+				t.Errorf("another body under the key: %+v", p)
+			}
+		})
+	}
+}
