@@ -1,0 +1,226 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/access"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/deploy"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/docker"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/health"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/httpapi"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres"
+)
+
+const (
+	// drainTime bounds how long requests under way are waited for at the end.
+	drainTime = 10 * time.Second
+	// maintainEvery is the time between two rounds of housekeeping in the database.
+	maintainEvery = time.Hour
+)
+
+// Daemon is a wedsyncd that has not been started yet, or runs, or has ended.
+type Daemon struct {
+	config   Config
+	listener net.Listener
+}
+
+// New checks the configuration, takes the API's address and prepares the data
+// directory. Nothing else is touched before Run.
+func New(c Config) (*Daemon, error) {
+	if err := prepare(c); err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the API: %w; choose another address with --listen or WEDSYNC_LISTEN", err)
+	}
+	return &Daemon{config: c, listener: listener}, nil
+}
+
+// prepare checks a configuration and makes the data directory. Others may pass
+// through it, to the socket of the daemon's own Postgres, but not list it.
+func prepare(c Config) error {
+	if err := c.Check(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.DataDir, 0o711); err != nil { //nolint:gosec // see above; the secrets in it are 0600
+		return fmt.Errorf("make data directory: %w; choose another with --data-dir or WEDSYNC_DATA_DIR", err)
+	}
+	return nil
+}
+
+// Addr is the address of the API.
+func (d *Daemon) Addr() string { return d.listener.Addr().String() }
+
+// Run works until the context ends, then ends in order: requests under way are
+// answered, the loops stop, and the daemon's own Postgres with them. Containers
+// go on running.
+func (d *Daemon) Run(ctx context.Context) (err error) {
+	defer func() { _ = d.listener.Close() }()
+	c, log := d.config, d.config.Logger
+	db, err := c.reach(ctx, log, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.stop()) }()
+	if err := db.migrate(ctx, log); err != nil {
+		return err
+	}
+	p, err := d.assemble(ctx, db)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	log.Info("wedsyncd is ready", "address", d.Addr(), "version", c.Version, "data_dir", c.DataDir, "engine", p.engine.Host())
+	return p.run(ctx, d.listener)
+}
+
+// parts are the daemon's parts, wired together.
+type parts struct {
+	log        *slog.Logger
+	store      *postgres.Store
+	engine     *docker.Engine
+	controller *deploy.Controller
+	monitor    *health.Monitor
+	handler    http.Handler
+}
+
+func (p *parts) close() {
+	_ = p.engine.Close()
+	p.store.Close()
+}
+
+// assemble opens the store and wires everything that works on it.
+func (d *Daemon) assemble(ctx context.Context, db database) (_ *parts, err error) {
+	c, log := d.config, d.config.Logger
+	store, err := c.open(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			store.Close()
+		}
+	}()
+	installation, err := store.Installation(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the installation's name: %w", err)
+	}
+	engine, err := docker.New(docker.Config{Installation: installation, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	tokens := access.NewTokens(store)
+	secret, err := c.bootstrapToken()
+	if err != nil {
+		return nil, err
+	}
+	if err := tokens.EnsureBootstrap(ctx, secret); err != nil {
+		return nil, err
+	}
+	return c.wire(store, engine, tokens), nil
+}
+
+func (c Config) open(ctx context.Context, db database) (*postgres.Store, error) {
+	key, err := c.secretKey()
+	if err != nil {
+		return nil, err
+	}
+	store, err := postgres.Open(ctx, postgres.Config{URL: db.url, SecretKey: key, HostPortMin: c.HostPorts[0], HostPortMax: c.HostPorts[1], Logger: c.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	return store, nil
+}
+
+// wire connects the loops: a container that was started is checked at once, a
+// verdict that changed wakes the workload, and so does what the API accepts.
+func (c Config) wire(store *postgres.Store, engine *docker.Engine, tokens *access.Tokens) *parts {
+	p := &parts{log: c.Logger, store: store, engine: engine}
+	p.monitor = health.NewMonitor(health.Config{Store: store, Logger: c.Logger, Changed: func(w fleet.Workload) { p.controller.Wake(w) }})
+	p.controller = deploy.NewController(deploy.Config{Store: store, Engine: engine, Logger: c.Logger, Resync: c.Resync, Started: p.monitor.Poke})
+	p.handler = httpapi.New(httpapi.Config{
+		Store:         store,
+		Deployer:      deploy.NewService(store, engine, p.controller.Wake),
+		Engine:        engine,
+		Authenticator: tokens,
+		Environments:  c.Environments,
+		Logger:        c.Logger,
+		Version:       c.Version,
+	})
+	return p
+}
+
+// run serves the API, and leads as soon as no other daemon does.
+func (p *parts) run(ctx context.Context, listener net.Listener) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return serve(ctx, listener, p.handler, p.log) })
+	group.Go(func() error { return p.store.Lead(ctx, p.lead) })
+	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// lead does what only one daemon on a database may do.
+func (p *parts) lead(ctx context.Context, epoch int64) error {
+	p.log.Info("leading", "epoch", epoch)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.controller.Run(ctx, epoch, p.store.Changes(ctx)) })
+	group.Go(func() error { return p.monitor.Run(ctx) })
+	group.Go(func() error { return p.maintain(ctx) })
+	return group.Wait()
+}
+
+// maintain keeps house in the database: partitions ahead, old idempotency keys gone.
+func (p *parts) maintain(ctx context.Context) error {
+	ctx = fleet.AsSystem(ctx)
+	ticker := time.NewTicker(maintainEvery)
+	defer ticker.Stop()
+	for {
+		if err := p.store.Maintain(ctx); err != nil && ctx.Err() == nil {
+			p.log.Warn("cannot maintain the database", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// serve answers requests until the context ends and those under way are answered.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve the API: %w", err)
+	case <-ctx.Done():
+	}
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if err := server.Shutdown(stopCtx); err != nil {
+		return errors.Join(fmt.Errorf("end the API: %w", err), server.Close())
+	}
+	return nil
+}

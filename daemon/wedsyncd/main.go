@@ -1,0 +1,143 @@
+// Command wedsyncd runs containers that are declared in Terraform, on Docker, and
+// keeps their state in Postgres.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon"
+)
+
+// version is set when a release is built.
+var version = "dev"
+
+// options are shared by all commands.
+type options struct {
+	DataDir            string   `help:"Directory of the daemon's files: keys, the first administrator's token, its own Postgres." env:"WEDSYNC_DATA_DIR" default:"${data_dir}" type:"path"`
+	DatabaseURL        string   `name:"database-url" help:"DSN of the database. Empty: a Postgres of the daemon's own in the data directory." env:"WEDSYNC_DATABASE_URL"`
+	MigrateDatabaseURL string   `name:"migrate-database-url" help:"DSN of the schema's owner, where --database-url names an unprivileged role." env:"WEDSYNC_MIGRATE_DATABASE_URL"`
+	Environments       []string `help:"Environments that may be deployed into." env:"WEDSYNC_ENVIRONMENTS" default:"development,staging,production"`
+	SecretKeyFile      string   `help:"File with 64 hexadecimal digits that encrypt registry credentials. Empty: secret.key in the data directory, made when missing." env:"WEDSYNC_SECRET_KEY_FILE" type:"path"`
+	LogLevel           string   `help:"Least level of log lines (${enum})." env:"WEDSYNC_LOG_LEVEL" default:"info" enum:"debug,info,warn,error"`
+	LogFormat          string   `help:"Form of log lines (${enum})." env:"WEDSYNC_LOG_FORMAT" default:"text" enum:"text,json"`
+}
+
+type cli struct {
+	options
+	Serve   serveCommand   `cmd:"" help:"Run the daemon."`
+	Migrate migrateCommand `cmd:"" help:"Bring the database schema up to date, and nothing else."`
+	Token   tokenCommands  `cmd:"" help:"Create, list and revoke API tokens."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+type serveCommand struct {
+	Listen    string        `help:"Address of the API." env:"WEDSYNC_LISTEN" default:"127.0.0.1:7266"`
+	HostPorts string        `help:"Range of host ports that published ports are taken from." env:"WEDSYNC_HOST_PORTS" default:"20000-29999"`
+	Resync    time.Duration `help:"Time between two full comparisons with the engine." env:"WEDSYNC_RESYNC" default:"30s"`
+}
+
+func (s *serveCommand) Run(ctx context.Context, o *options) error {
+	c, err := o.config()
+	if err != nil {
+		return err
+	}
+	if c.HostPorts, err = portRange(s.HostPorts); err != nil {
+		return err
+	}
+	c.Listen, c.Resync = s.Listen, s.Resync
+	// The token is taken from the environment only, so that no process list shows it.
+	c.BootstrapToken = os.Getenv("WEDSYNC_BOOTSTRAP_TOKEN")
+	d, err := daemon.New(c)
+	if err != nil {
+		return err
+	}
+	return d.Run(ctx)
+}
+
+func portRange(s string) ([2]int, error) {
+	from, to, ok := strings.Cut(s, "-")
+	low, errLow := strconv.Atoi(from)
+	high, errHigh := strconv.Atoi(to)
+	if !ok || errLow != nil || errHigh != nil {
+		return [2]int{}, fmt.Errorf("host ports %q are no range; write for example 20000-29999", s)
+	}
+	return [2]int{low, high}, nil
+}
+
+type migrateCommand struct{}
+
+func (*migrateCommand) Run(ctx context.Context, o *options) error {
+	c, err := o.config()
+	if err != nil {
+		return err
+	}
+	return daemon.Migrate(ctx, c)
+}
+
+type versionCommand struct{}
+
+func (*versionCommand) Run() error {
+	_, err := fmt.Println("wedsyncd", version)
+	return err
+}
+
+// config is the configuration that all commands share.
+func (o *options) config() (daemon.Config, error) {
+	c := daemon.Config{
+		DataDir:      o.DataDir,
+		Database:     daemon.Database{URL: o.DatabaseURL, MigrateURL: o.MigrateDatabaseURL},
+		Environments: o.Environments,
+		HostPorts:    [2]int{20000, 29999},
+		Resync:       30 * time.Second,
+		Version:      version,
+		Logger:       o.logger(),
+	}
+	if o.SecretKeyFile != "" {
+		key, err := os.ReadFile(o.SecretKeyFile)
+		if err != nil {
+			return c, fmt.Errorf("read secret key: %w", err)
+		}
+		c.SecretKey = strings.TrimSpace(string(key))
+	}
+	return c, nil
+}
+
+func (o *options) logger() *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(o.LogLevel)) // kong has checked it
+	h := &slog.HandlerOptions{Level: level}
+	if o.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, h))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, h))
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	k := kong.Parse(&c,
+		kong.Name("wedsyncd"),
+		kong.Description("Containers declared in Terraform, run on Docker, remembered in Postgres."),
+		kong.UsageOnError(),
+		kong.Vars{"data_dir": daemon.DefaultDataDir()},
+	)
+	k.BindTo(ctx, (*context.Context)(nil))
+	k.Bind(&c.options)
+	if err := k.Run(); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "wedsyncd:", err)
+		stop()
+		os.Exit(1) //nolint:gocritic // stop has run
+	}
+}

@@ -1,0 +1,272 @@
+package testenv
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/wedsync/terraform-provider-wedsync/client"
+)
+
+// startPatience bounds how long a daemon may take to be ready.
+const startPatience = 60 * time.Second
+
+// DaemonHandle is a real wedsyncd in a process of its own, on a database of its
+// own and the shared engine.
+type DaemonHandle struct {
+	// Endpoint and Token reach its API as an administrator.
+	Endpoint, Token string
+	// DataDir is its data directory, DB its database.
+	DataDir string
+	DB      DB
+
+	binary string
+	listen string
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	exited chan struct{}
+	log    *lockedBuffer
+}
+
+// Daemon starts a wedsyncd that ends with the test, and everything of it in the
+// engine with it. When the test fails, the daemon's log is printed.
+func Daemon(t testing.TB) *DaemonHandle {
+	t.Helper()
+	Docker(t)
+	d := &DaemonHandle{DataDir: t.TempDir(), DB: Database(t), Token: "test-administrator-token-" + t.Name(), binary: wedsyncd(t), log: &lockedBuffer{}}
+	d.Token = strings.Map(visibleASCII, d.Token)
+	d.listen = freeAddress(t)
+	d.Endpoint = "http://" + d.listen
+	t.Cleanup(func() {
+		d.Kill()
+		if t.Failed() {
+			t.Logf("log of wedsyncd:\n%s", d.Log())
+		}
+		d.clear(t)
+	})
+	d.Start(t)
+	return d
+}
+
+// Installation is the name by which the engine knows what belongs to the daemon.
+func (d *DaemonHandle) Installation(ctx context.Context) (string, error) {
+	conn, err := pgx.Connect(ctx, d.DB.OwnerURL)
+	if err != nil {
+		return "", fmt.Errorf("read installation: %w", err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	var id string
+	if err := conn.QueryRow(ctx, "SELECT id FROM installation").Scan(&id); err != nil {
+		return "", fmt.Errorf("read installation: %w", err)
+	}
+	return id, nil
+}
+
+// clear removes what the daemon has left in the engine.
+func (d *DaemonHandle) clear(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), clearTimeout)
+	defer cancel()
+	id, err := d.Installation(ctx)
+	if err == nil {
+		err = ClearInstallation(ctx, id)
+	}
+	if err != nil {
+		t.Errorf("clean up after the test: %v", err)
+	}
+}
+
+func visibleASCII(r rune) rune {
+	if r <= ' ' || r > '~' {
+		return '-'
+	}
+	return r
+}
+
+// Client is an SDK client of the daemon.
+func (d *DaemonHandle) Client(t testing.TB) *client.Client {
+	t.Helper()
+	c, err := client.New(d.Endpoint, d.Token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Start starts the daemon, which must not run, and waits until it is ready.
+func (d *DaemonHandle) Start(t testing.TB) {
+	t.Helper()
+	d.Launch(t)
+	d.AwaitReady(t)
+}
+
+// Launch starts the daemon and does not wait.
+func (d *DaemonHandle) Launch(t testing.TB) {
+	t.Helper()
+	cmd := exec.Command(d.binary, "serve", "--listen", d.listen, "--data-dir", d.DataDir, "--log-level", "debug", "--host-ports", hostPorts()) //nolint:gosec // our own binary
+	cmd.Env = append(os.Environ(),
+		"WEDSYNC_DATABASE_URL="+d.DB.AppURL,
+		"WEDSYNC_MIGRATE_DATABASE_URL="+d.DB.OwnerURL,
+		"WEDSYNC_BOOTSTRAP_TOKEN="+d.Token,
+	)
+	cmd.Stdout, cmd.Stderr = d.log, d.log
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start wedsyncd: %v", err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(exited)
+	}()
+	d.mu.Lock()
+	d.cmd, d.exited = cmd, exited
+	d.mu.Unlock()
+}
+
+// AwaitReady waits until the daemon answers that it is ready.
+func (d *DaemonHandle) AwaitReady(t testing.TB) {
+	t.Helper()
+	d.mu.Lock()
+	exited := d.exited
+	d.mu.Unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
+	defer cancel()
+	for {
+		select {
+		case <-exited:
+			t.Fatalf("wedsyncd has ended:\n%s", d.Log())
+		case <-ctx.Done():
+			t.Fatalf("wedsyncd is not ready after %s:\n%s", startPatience, d.Log())
+		default:
+		}
+		if ready(ctx, d.Endpoint) {
+			return
+		}
+		pause(ctx, 10*time.Millisecond)
+	}
+}
+
+func ready(ctx context.Context, endpoint string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/readyz", http.NoBody)
+	if err != nil {
+		return false
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	_ = res.Body.Close()
+	return res.StatusCode == http.StatusOK
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// Kill ends the daemon with SIGKILL, if it runs, and waits until it is gone.
+func (d *DaemonHandle) Kill() { d.end(syscall.SIGKILL) }
+
+// Stop ends the daemon with SIGTERM, if it runs, and waits until it is gone.
+func (d *DaemonHandle) Stop() { d.end(syscall.SIGTERM) }
+
+func (d *DaemonHandle) end(sig os.Signal) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.cmd == nil {
+		return
+	}
+	_ = d.cmd.Process.Signal(sig)
+	<-d.exited
+	d.cmd = nil
+}
+
+// Log is what the daemon has logged since the test began.
+func (d *DaemonHandle) Log() string { return d.log.String() }
+
+// lockedBuffer is a buffer that a process writes while a test reads.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+var builtDaemon struct {
+	sync.Once
+	path string
+	err  error
+}
+
+// wedsyncd builds the daemon once for this test process.
+func wedsyncd(t testing.TB) string {
+	t.Helper()
+	builtDaemon.Do(func() {
+		dir, err := os.MkdirTemp("", "wedsyncd-test-")
+		if err != nil {
+			builtDaemon.err = err
+			return
+		}
+		builtDaemon.path = filepath.Join(dir, "wedsyncd")
+		cmd := exec.Command("go", "build", "-o", builtDaemon.path, "./daemon/wedsyncd") //nolint:gosec // fixed arguments
+		cmd.Dir = moduleDir()
+		if out, err := cmd.CombinedOutput(); err != nil {
+			builtDaemon.err = fmt.Errorf("build wedsyncd: %w\n%s", err, out)
+		}
+	})
+	if builtDaemon.err != nil {
+		t.Fatal(builtDaemon.err)
+	}
+	return builtDaemon.path
+}
+
+// moduleDir is the root of this module.
+func moduleDir() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "..", "..")
+}
+
+// freeAddress is a loopback address whose port was free a moment ago.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// hostPorts is a range of its own for each test process, so that tests that run
+// beside each other lease different ports.
+func hostPorts() string {
+	from := 20000 + os.Getpid()%80*100
+	return fmt.Sprintf("%d-%d", from, from+99)
+}
