@@ -39,16 +39,16 @@ type realWorld struct {
 	made   int
 }
 
-func newRealWorld(t testing.TB) *realWorld {
-	t.Helper()
+func newRealWorld(tb testing.TB) *realWorld {
+	tb.Helper()
 	log := slog.New(slog.DiscardHandler)
 	store, err := postgres.Open(context.Background(), postgres.Config{
-		URL: testenv.Database(t).AppURL, SecretKey: slices.Repeat([]byte{7}, postgres.SecretKeySize), Logger: log,
+		URL: testenv.Database(tb).AppURL, SecretKey: slices.Repeat([]byte{7}, postgres.SecretKeySize), Logger: log,
 	})
 	if err != nil {
-		t.Fatalf("open store: %v", err)
+		tb.Fatalf("open store: %v", err)
 	}
-	t.Cleanup(store.Close)
+	tb.Cleanup(store.Close)
 	engine, tokens := &idleEngine{}, access.NewTokens(store)
 	return &realWorld{store: store, tokens: tokens, world: world{handler: httpapi.New(httpapi.Config{
 		Store:         store,
@@ -61,14 +61,14 @@ func newRealWorld(t testing.TB) *realWorld {
 }
 
 // token is the secret of a new principal.
-func (w *realWorld) token(t testing.TB, role fleet.Role, environments ...string) string {
-	t.Helper()
+func (w *realWorld) token(tb testing.TB, role fleet.Role, environments ...string) string {
+	tb.Helper()
 	w.made++
-	secret, _, err := w.tokens.Create(fleet.AsSystem(t.Context()), access.Grant{
+	secret, _, err := w.tokens.Create(fleet.AsSystem(tb.Context()), access.Grant{
 		Name: fmt.Sprint("p-", w.made), Role: role, Environments: environments,
 	})
 	if err != nil {
-		t.Fatalf("create token: %v", err)
+		tb.Fatalf("create token: %v", err)
 	}
 	return secret
 }
@@ -82,9 +82,9 @@ type rows struct {
 	deployment string
 }
 
-func (w *realWorld) rows(t testing.TB) rows {
-	t.Helper()
-	ctx := fleet.AsSystem(t.Context())
+func (w *realWorld) rows(tb testing.TB) rows {
+	tb.Helper()
+	ctx := fleet.AsSystem(tb.Context())
 	w.made++
 	define := func(name string) fleet.Definition {
 		d, err := w.store.CreateDefinition(ctx, fleet.Definition{Spec: fleet.Spec{
@@ -93,7 +93,7 @@ func (w *realWorld) rows(t testing.TB) rows {
 			Runtime: fleet.RuntimeConfig{StopTimeout: 10, LogMaxSize: "10Mi", LogMaxFiles: 3, PullPolicy: fleet.PullIfNotPresent},
 		}}, nil)
 		if err != nil {
-			t.Fatalf("create definition: %v", err)
+			tb.Fatalf("create definition: %v", err)
 		}
 		return d
 	}
@@ -103,29 +103,29 @@ func (w *realWorld) rows(t testing.TB) rows {
 		ImageDigest: "sha256:0", Spec: d.Spec, After: 1, Strategy: fleet.StrategyRollingUpdate,
 	})
 	if err != nil {
-		t.Fatalf("create deployment: %v", err)
+		tb.Fatalf("create deployment: %v", err)
 	}
 	id := newID()
 	if _, err := w.store.AddInstances(ctx, []fleet.Instance{{
 		ID: id, DefinitionID: d.ID, DeploymentID: deployment.ID, Environment: "staging", Name: "i-" + id, ImageTag: "v1",
 		Current: fleet.StatusPending, Desired: fleet.StatusRunning, Replica: 1, Health: fleet.HealthUnknown,
 	}}); err != nil {
-		t.Fatalf("add instance: %v", err)
+		tb.Fatalf("add instance: %v", err)
 	}
 	network, err := w.store.CreateNetwork(ctx, fleet.Network{Name: fmt.Sprint("n-", w.made), Type: fleet.NetworkInternal, Environment: "staging"},
 		func(context.Context, fleet.Network) error { return nil })
 	if err != nil {
-		t.Fatalf("create network: %v", err)
+		tb.Fatalf("create network: %v", err)
 	}
 	return rows{definition: d.ID, spare: define(fmt.Sprint("s-", w.made)).ID, network: network.ID, instance: id, deployment: deployment.ID}
 }
 
 // events counts the audit trail.
-func (w *realWorld) events(t testing.TB) int {
-	t.Helper()
-	page, err := w.store.ListEvents(fleet.AsSystem(t.Context()), fleet.EventFilter{}, fleet.Page{Limit: 1})
+func (w *realWorld) events(tb testing.TB) int {
+	tb.Helper()
+	page, err := w.store.ListEvents(fleet.AsSystem(tb.Context()), fleet.EventFilter{}, fleet.Page{Limit: 1})
 	if err != nil {
-		t.Fatalf("list events: %v", err)
+		tb.Fatalf("list events: %v", err)
 	}
 	return page.Total
 }

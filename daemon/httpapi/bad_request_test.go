@@ -49,16 +49,19 @@ type badRequest struct {
 
 // create is a POST of a definition that differs from a good one.
 func create(t *testing.T, members object) request {
+	t.Helper()
 	return request{method: "POST", path: definitions, body: with(t, goodDefinition, members)}
 }
 
 func network(t *testing.T, members object) request {
+	t.Helper()
 	return request{method: "POST", path: networks, body: with(t, goodNetwork, members)}
 }
 
 func raw(body string) request { return request{method: "POST", path: definitions, body: body} }
 
 func badBodies(t *testing.T) []badRequest {
+	t.Helper()
 	const id = "/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11"
 	deploy := func(body string) request {
 		return request{method: "POST", path: instances + id + "/deploy", body: body}
@@ -88,7 +91,7 @@ func badBodies(t *testing.T) []badRequest {
 
 		// schema
 		{"everything missing", raw(`{}`), 422, "invalid", []string{"body.name", "body.service_name", "body.image_name", "body.resource_limits", "body.scaling_config"}},
-		{"unknown field", create(t, object{"nmae": "x"}), 422, "invalid", []string{"body.nmae"}},
+		{"unknown field", create(t, object{"colour": "x"}), 422, "invalid", []string{"body.colour"}},
 		{"unknown inner field", create(t, object{"resource_limits": object{"cpu": "1", "memory": "1Gi", "gpu": "1"}}), 422, "invalid", []string{"body.resource_limits.gpu"}},
 		{"field in another case", create(t, object{"Name": "x"}), 422, "invalid", []string{"body.Name"}},
 		{"null for a string", raw(strings.Replace(goodDefinition, `"v1"`, `null`, 1)), 422, "invalid", []string{"body.image_tag"}},
@@ -103,8 +106,8 @@ func badBodies(t *testing.T) []badRequest {
 		{"too many ports", create(t, net(object{"ports": make([]int, 33)})), 422, "invalid", []string{"body.network_config.ports"}},
 		{"NUL in a string", create(t, object{"environment_config": object{"A": "x\x00"}}), 422, "invalid", []string{"body.environment_config.A"}},
 		{"NUL in a name of a variable", create(t, object{"environment_config": object{"A\x00": "x"}}), 422, "invalid", []string{"body.environment_config"}},
-		{"many at once", create(t, object{"name": "A_b", "resource_limits": object{"cpu": "1x", "memory": 5}, "nmae": 1}), 422, "invalid",
-			[]string{"body.name", "body.resource_limits.cpu", "body.resource_limits.memory", "body.nmae"}},
+		{"many at once", create(t, object{"name": "A_b", "resource_limits": object{"cpu": "1x", "memory": 5}, "colour": 1}), 422, "invalid",
+			[]string{"body.name", "body.resource_limits.cpu", "body.resource_limits.memory", "body.colour"}},
 
 		// definitions
 		{"upper-case name", create(t, object{"name": "Wedding"}), 422, "invalid", []string{"body.name"}},

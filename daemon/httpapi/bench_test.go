@@ -48,6 +48,7 @@ func (w *realWorld) fill(b *testing.B, total int) {
 // rows in the table and the policies of a developer's token on, and reports how
 // long an answer takes from the request to its last byte.
 func BenchmarkListInstances10k(b *testing.B) {
+	const requests = 500 // of one iteration, enough for a percentile
 	w := newRealWorld(b)
 	w.fill(b, 10_000)
 	token := w.token(b, fleet.RoleDeveloper, environments...)
@@ -58,12 +59,14 @@ func BenchmarkListInstances10k(b *testing.B) {
 		b.Run(query, func(b *testing.B) {
 			var took []time.Duration
 			cursor := ""
-			for b.Loop() { // page after page, from the start again after the last
-				t, page := ask(b, server.URL+instances+"?"+query+"&cursor="+cursor, token)
-				if page.TotalCount < 3_000 || len(page.Instances) == 0 {
-					b.Fatalf("%d of %d instances", len(page.Instances), page.TotalCount)
+			for b.Loop() {
+				for range requests { // page after page, from the start again after the last
+					t, page := ask(b, server.URL+instances+"?"+query+"&cursor="+cursor, token)
+					if page.TotalCount < 3_000 || len(page.Instances) == 0 {
+						b.Fatalf("%d of %d instances", len(page.Instances), page.TotalCount)
+					}
+					took, cursor = append(took, t), page.NextCursor
 				}
-				took, cursor = append(took, t), page.NextCursor
 			}
 			slices.Sort(took)
 			b.ReportMetric(milliseconds(took, 50), "p50-ms")

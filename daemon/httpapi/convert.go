@@ -22,7 +22,7 @@ func definitionToAPI(d fleet.Definition) api.Definition {
 		ImageTag:               d.ImageTag,
 		RegistryURL:            d.RegistryURL,
 		HasRegistryCredentials: d.HasCredentials,
-		EnvironmentConfig:      filled(d.Spec.Environment),
+		EnvironmentConfig:      filled(d.Environment),
 		ResourceLimits:         resourcesToAPI(d.Resources),
 		HealthCheckConfig:      optional(d.HealthCheck, healthCheckToAPI),
 		ScalingConfig:          scalingToAPI(d.Scaling),
@@ -67,7 +67,7 @@ func applyDefinition(d *fleet.Definition, r api.UpdateDefinitionRequest) {
 	assign(&d.ImageName, r.ImageName)
 	assign(&d.ImageTag, r.ImageTag)
 	assign(&d.RegistryURL, r.RegistryURL)
-	convertInto(&d.Spec.Environment, r.EnvironmentConfig, filled[string])
+	convertInto(&d.Environment, r.EnvironmentConfig, filled[string])
 	convertInto(&d.Resources, r.ResourceLimits, resourcesFromAPI)
 	if r.HealthCheckConfig.Set {
 		d.HealthCheck = optional(r.HealthCheckConfig.Value, healthCheckFromAPI)

@@ -65,10 +65,18 @@ func (f *filler) fill(v reflect.Value) {
 func equal(t *testing.T, what string, got, want any) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
-		a, _ := json.MarshalIndent(got, "", " ")
-		b, _ := json.MarshalIndent(want, "", " ")
-		t.Errorf("%s: got %s\nwant %s", what, a, b)
+		t.Errorf("%s: got %s\nwant %s", what, text(t, got), text(t, want))
 	}
+}
+
+// text shows what is behind pointers too.
+func text(t *testing.T, v any) []byte {
+	t.Helper()
+	out, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // TestRoundTrips takes values that clients write to the domain and back.
@@ -158,7 +166,7 @@ func TestEveryFieldArrives(t *testing.T) {
 	arrives(t, deploymentErrorToAPI)
 	// Stack traces are for the database only.
 	arrives(t, eventToAPI, "StackTrace")
-	arrives(t, func(l fleet.LogLine) api.LogEntry { return logLineToAPI(l) })
+	arrives(t, logLineToAPI)
 	arrives(t, func(d fleet.Deployment) api.DeploymentStatusResponse {
 		return deploymentStatusToAPI(d, []fleet.Instance{fillNew[fleet.Instance]()})
 	}, "DefinitionID", "DefinitionName", "DefinitionRevision", "Environment", "Type", "ImageTag", "ImageDigest",
@@ -198,31 +206,23 @@ func contains(names []string, name string) bool {
 
 // unset lists the fields that have their zero value.
 func unset(v reflect.Value, path string) []string {
-	switch v.Kind() {
-	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[time.Time]() {
-			break
-		}
+	kind := v.Kind()
+	switch {
+	case v.IsZero():
+		return []string{path}
+	case kind == reflect.Struct && v.Type() != reflect.TypeFor[time.Time]():
 		var all []string
 		for i := range v.NumField() {
 			all = append(all, unset(v.Field(i), path+"."+v.Type().Field(i).Name)...)
 		}
 		return all
-	case reflect.Pointer, reflect.Slice:
-		if v.IsNil() {
-			return []string{path}
-		}
-		if v.Kind() == reflect.Pointer {
-			return unset(v.Elem(), path)
-		}
-		if v.Len() > 0 {
-			return unset(v.Index(0), path+"[0]")
-		}
+	case kind == reflect.Pointer:
+		return unset(v.Elem(), path)
+	case kind == reflect.Slice && v.Len() > 0:
+		return unset(v.Index(0), path+"[0]")
+	default:
+		return nil
 	}
-	if v.IsZero() {
-		return []string{path}
-	}
-	return nil
 }
 
 func TestDefaults(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -78,7 +79,7 @@ func (f *fake) enter(ctx context.Context, changes bool) (leave func(), err error
 	call, ok := fleet.CallFrom(ctx)
 	if !ok {
 		f.mu.Unlock()
-		return nil, fmt.Errorf("no call in the context")
+		return nil, errors.New("no call in the context")
 	}
 	f.calls = append(f.calls, call)
 	if f.fail != nil {
@@ -91,7 +92,7 @@ func (f *fake) enter(ctx context.Context, changes bool) (leave func(), err error
 	return f.mu.Unlock, nil
 }
 
-func get[T any](f *fake, ctx context.Context, rows map[string]T, id string) (T, error) {
+func get[T any](ctx context.Context, f *fake, rows map[string]T, id string) (T, error) {
 	leave, err := f.enter(ctx, false)
 	if err != nil {
 		return *new(T), err
@@ -104,7 +105,7 @@ func get[T any](f *fake, ctx context.Context, rows map[string]T, id string) (T, 
 	return row, nil
 }
 
-func query[T any](f *fake, ctx context.Context, rows map[string]T, filter any, p fleet.Page) (fleet.Result[T], error) {
+func query[T any](ctx context.Context, f *fake, rows map[string]T, filter any, p fleet.Page) (fleet.Result[T], error) {
 	leave, err := f.enter(ctx, false)
 	if err != nil {
 		return fleet.Result[T]{}, err
@@ -137,11 +138,11 @@ func (f *fake) CreateDefinition(ctx context.Context, d fleet.Definition, c *flee
 }
 
 func (f *fake) Definition(ctx context.Context, id string) (fleet.Definition, error) {
-	return get(f, ctx, f.definitions, id)
+	return get(ctx, f, f.definitions, id)
 }
 
 func (f *fake) ListDefinitions(ctx context.Context, filter fleet.DefinitionFilter, p fleet.Page) (fleet.Result[fleet.Definition], error) {
-	return query(f, ctx, f.definitions, filter, p)
+	return query(ctx, f, f.definitions, filter, p)
 }
 
 func (f *fake) UpdateDefinition(ctx context.Context, id string, c fleet.CredentialsChange, change func(*fleet.Definition) error) (fleet.Definition, error) {
@@ -179,27 +180,27 @@ func (f *fake) DeleteDefinition(ctx context.Context, id string) error {
 }
 
 func (f *fake) Network(ctx context.Context, id string) (fleet.Network, error) {
-	return get(f, ctx, f.networks, id)
+	return get(ctx, f, f.networks, id)
 }
 
 func (f *fake) ListNetworks(ctx context.Context, filter fleet.NetworkFilter, p fleet.Page) (fleet.Result[fleet.Network], error) {
-	return query(f, ctx, f.networks, filter, p)
+	return query(ctx, f, f.networks, filter, p)
 }
 
 func (f *fake) Instance(ctx context.Context, id string) (fleet.Instance, error) {
-	return get(f, ctx, f.instances, id)
+	return get(ctx, f, f.instances, id)
 }
 
 func (f *fake) ListInstances(ctx context.Context, filter fleet.InstanceFilter, p fleet.Page) (fleet.Result[fleet.Instance], error) {
-	return query(f, ctx, f.instances, filter, p)
+	return query(ctx, f, f.instances, filter, p)
 }
 
 func (f *fake) Deployment(ctx context.Context, id string) (fleet.Deployment, error) {
-	return get(f, ctx, f.deployments, id)
+	return get(ctx, f, f.deployments, id)
 }
 
 func (f *fake) ListDeployments(ctx context.Context, filter fleet.DeploymentFilter, p fleet.Page) (fleet.Result[fleet.Deployment], error) {
-	return query(f, ctx, f.deployments, filter, p)
+	return query(ctx, f, f.deployments, filter, p)
 }
 
 func (f *fake) DeploymentInstances(ctx context.Context, id string) ([]fleet.Instance, error) {
@@ -218,7 +219,7 @@ func (f *fake) DeploymentInstances(ctx context.Context, id string) ([]fleet.Inst
 }
 
 func (f *fake) ListEvents(ctx context.Context, filter fleet.EventFilter, p fleet.Page) (fleet.Result[fleet.Event], error) {
-	r, err := query(f, ctx, map[string]fleet.Event{}, filter, p)
+	r, err := query(ctx, f, map[string]fleet.Event{}, filter, p)
 	r.Items, r.Total = f.events, len(f.events)
 	return r, err
 }
@@ -361,8 +362,8 @@ type request struct {
 	header       http.Header
 }
 
-func (w *world) do(t testing.TB, r request) *httptest.ResponseRecorder {
-	t.Helper()
+func (w *world) do(tb testing.TB, r request) *httptest.ResponseRecorder {
+	tb.Helper()
 	var body io.Reader
 	if r.body != "" {
 		body = bytes.NewReader([]byte(r.body))
@@ -387,34 +388,34 @@ func (w *world) do(t testing.TB, r request) *httptest.ResponseRecorder {
 }
 
 // decode reads a successful answer.
-func decode[T any](t testing.TB, answer *httptest.ResponseRecorder, status int) T {
-	t.Helper()
+func decode[T any](tb testing.TB, answer *httptest.ResponseRecorder, status int) T {
+	tb.Helper()
 	var v T
 	if answer.Code != status {
-		t.Fatalf("status %d, want %d: %s", answer.Code, status, answer.Body)
+		tb.Fatalf("status %d, want %d: %s", answer.Code, status, answer.Body)
 	}
 	dec := json.NewDecoder(answer.Body)
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&v); err != nil {
-		t.Fatalf("decode answer: %v", err)
+		tb.Fatalf("decode answer: %v", err)
 	}
 	return v
 }
 
-func problem(t testing.TB, answer *httptest.ResponseRecorder) api.Problem {
-	t.Helper()
+func problem(tb testing.TB, answer *httptest.ResponseRecorder) api.Problem {
+	tb.Helper()
 	if got := answer.Header().Get("Content-Type"); got != "application/problem+json" {
-		t.Fatalf("status %d with Content-Type %q, want a problem: %s", answer.Code, got, answer.Body)
+		tb.Fatalf("status %d with Content-Type %q, want a problem: %s", answer.Code, got, answer.Body)
 	}
-	p := decode[api.Problem](t, answer, answer.Code)
+	p := decode[api.Problem](tb, answer, answer.Code)
 	if p.Status != answer.Code {
-		t.Errorf("problem says status %d, the answer %d", p.Status, answer.Code)
+		tb.Errorf("problem says status %d, the answer %d", p.Status, answer.Code)
 	}
 	if p.RequestID == "" || p.RequestID != answer.Header().Get("X-Request-Id") {
-		t.Errorf("problem has request_id %q, the answer %q", p.RequestID, answer.Header().Get("X-Request-Id"))
+		tb.Errorf("problem has request_id %q, the answer %q", p.RequestID, answer.Header().Get("X-Request-Id"))
 	}
 	if p.Title == "" || p.Detail == "" || p.Type != "urn:wedsync:problem:"+p.Code {
-		t.Errorf("incomplete problem %+v", p)
+		tb.Errorf("incomplete problem %+v", p)
 	}
 	return p
 }

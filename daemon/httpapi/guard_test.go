@@ -112,14 +112,14 @@ func TestUnauthenticated(t *testing.T) {
 func TestBodyOfStrangerIsNotRead(t *testing.T) {
 	w := newWorld(t)
 	body := &countingReader{left: 10 << 20}
-	r := httptest.NewRequest("POST", definitions, body)
+	r := httptest.NewRequest(http.MethodPost, definitions, body)
 	r.Header.Set("Content-Type", "application/json")
 	answer := httptest.NewRecorder()
 	w.handler.ServeHTTP(answer, r)
 	if p := problem(t, answer); p.Status != 401 || body.read != 0 {
 		t.Errorf("%d after %d bytes, want 401 after none", p.Status, body.read)
 	}
-	r = httptest.NewRequest("POST", definitions, body)
+	r = httptest.NewRequest(http.MethodPost, definitions, body)
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Authorization", "Bearer admin")
 	answer = httptest.NewRecorder()
@@ -168,7 +168,7 @@ func TestHealth(t *testing.T) {
 			t.Errorf("%s: %+v", path, got)
 		}
 	}
-	w.fake.fail, w.engine.fail = errors.New("dial /run/secret.sock"), errors.New("refused")
+	w.fail, w.engine.fail = errors.New("dial /run/secret.sock"), errors.New("refused")
 	if got := w.do(t, request{method: "GET", path: "/healthz", token: "-"}); got.Code != 200 {
 		t.Errorf("/healthz without a database: %d", got.Code)
 	}
@@ -257,7 +257,7 @@ func TestAccessLog(t *testing.T) {
 	if err := json.Unmarshal([]byte(first), &line); err != nil {
 		t.Fatal(err)
 	}
-	if line.Method != "GET" || line.Path != definitions || line.Operation != "listDefinitions" || line.Principal != "admin" ||
+	if line.Method != http.MethodGet || line.Path != definitions || line.Operation != "listDefinitions" || line.Principal != "admin" ||
 		line.Status != 200 || line.Bytes == 0 || line.RequestID == "" {
 		t.Errorf("line %+v", line)
 	}

@@ -184,7 +184,11 @@ func levelOf(line fleet.LogLine) string {
 func writtenLevel(message string) string {
 	message = strings.TrimSpace(message)
 	if strings.HasPrefix(message, "{") {
-		var entry struct{ Level, Lvl, Severity any }
+		var entry struct {
+			Level    any `json:"level"`
+			Lvl      any `json:"lvl"`
+			Severity any `json:"severity"`
+		}
 		if json.Unmarshal([]byte(message), &entry) == nil {
 			for _, v := range []any{entry.Level, entry.Lvl, entry.Severity} {
 				if s, ok := v.(string); ok {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -20,10 +21,10 @@ func TestHalfSentAnswerIsCutOff(t *testing.T) {
 		answer := httptest.NewRecorder()
 		got := func() (got any) {
 			defer func() { got = recover() }()
-			handler.ServeHTTP(answer, httptest.NewRequest("GET", "/", nil))
+			handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/", nil))
 			return nil
 		}()
-		if got != http.ErrAbortHandler {
+		if err, ok := got.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 			t.Errorf("after %v the server is told %v, want http.ErrAbortHandler", cause, got)
 		}
 		if answer.Code != 200 || answer.Body.String() != `{"half":` {

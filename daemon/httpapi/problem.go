@@ -50,7 +50,6 @@ var (
 	kindInvalid          = kinds[0]
 	kindMalformed        = kind{nil, http.StatusBadRequest, api.CodeInvalid, "Malformed request", "the request cannot be read"}
 	kindUnauthenticated  = kinds[1]
-	kindForbidden        = kinds[2]
 	kindNotFound         = kinds[3]
 	kindConflict         = kinds[7]
 	kindUnavailable      = kinds[11]
@@ -170,8 +169,12 @@ func (p *problem) write(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", problemMediaType)
 	w.WriteHeader(p.Status)
-	//nolint:errcheck // the client has gone; there is nobody to tell
-	_ = json.NewEncoder(w).Encode(&p.Problem)
+	body, err := json.Marshal(&p.Problem)
+	if err != nil {
+		return // strings and numbers always have a JSON form
+	}
+	// The client is gone if this fails; there is nobody to tell.
+	_, _ = w.Write(body)
 }
 
 // complete adds what only the request knows.

@@ -19,6 +19,7 @@ import (
 
 // seed adds texts, and for each some near misses of it.
 func seed(f *testing.F, texts ...string) {
+	f.Helper()
 	for _, s := range texts {
 		f.Add(s)
 		for _, near := range []string{s + " ", " " + s, s + "\n", s + "\x00", "-" + s, s + s, strings.ToUpper(s), s + "é", s + "\xff"} {
