@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -305,5 +306,34 @@ func TestAcceptIsAlwaysJSON(t *testing.T) {
 		if answer.Code != 200 || answer.Header().Get("Content-Type") != "application/json" {
 			t.Errorf("Accept %q: %d %s", accept, answer.Code, answer.Header().Get("Content-Type"))
 		}
+	}
+}
+
+// deadlines notes the read deadlines that are set on the connection.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	set []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(at time.Time) error {
+	d.set = append(d.set, at)
+	return nil
+}
+
+// TestReadDeadline: a slow body is cut off, a slow handler is not.
+func TestReadDeadline(t *testing.T) {
+	w := newWorld(t)
+	answer := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	w.onCall = func() {
+		if len(answer.set) < 2 || answer.set[0].IsZero() || !answer.set[len(answer.set)-1].IsZero() {
+			t.Errorf("deadlines when the handler works: %v; want one that was lifted again", answer.set)
+		}
+	}
+	r := httptest.NewRequest(http.MethodPost, definitions, strings.NewReader(goodDefinition))
+	r.Header.Set("Authorization", "Bearer admin")
+	r.Header.Set("Content-Type", "application/json")
+	w.handler.ServeHTTP(answer, r)
+	if answer.Code != 201 {
+		t.Errorf("%d %s", answer.Code, answer.Body)
 	}
 }
