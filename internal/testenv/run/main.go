@@ -31,6 +31,13 @@ type options struct {
 func main() {
 	var o options
 	kong.Parse(&o, kong.Name("run"), kong.Description("Runs a command beside a real Postgres, Docker Engine and CLIs."))
+	if o.Command[0] == "--" {
+		o.Command = o.Command[1:]
+	}
+	if len(o.Command) == 0 {
+		fmt.Fprintln(os.Stderr, "run: name a command to run after --, for example: go test ./...")
+		os.Exit(2)
+	}
 	ctx, stop := terminated(context.Background())
 	code := run(ctx, o)
 	stop()
