@@ -65,6 +65,8 @@ func (r *containerDefinitionResource) Read(ctx context.Context, req resource.Rea
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	// Set first: the framework wants it of a resource that is gone, too.
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, containerDefinitionIdentityModel{state.ID})...)
 	definition, err := r.client.GetDefinition(ctx, state.ID.ValueString())
 	switch {
 	case client.IsNotFound(err), err == nil && !definition.IsActive:
@@ -79,7 +81,6 @@ func (r *containerDefinitionResource) Read(ctx context.Context, req resource.Rea
 		state.RegistryCredentials = nil // somebody removed them: plan to give them again
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, containerDefinitionIdentityModel{state.ID})...)
 }
 
 func (r *containerDefinitionResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {

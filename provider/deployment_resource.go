@@ -71,6 +71,8 @@ func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	// Set first: the framework wants it of a resource that is gone, too.
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, state.identity())...)
 	observed, err := observeWorkload(ctx, r.client, state.DefinitionID.ValueString(), state.Environment.ValueString())
 	if err != nil {
 		addClientError(&resp.Diagnostics, "Read deployment", err)
@@ -84,7 +86,6 @@ func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest,
 	state.observe(*current)
 	state.runs(observed.live)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, state.identity())...)
 }
 
 // Update rolls out when the revision or the number of replicas changes, and takes

@@ -67,12 +67,14 @@ func (r *networkResource) Create(ctx context.Context, req resource.CreateRequest
 }
 
 func (r *networkResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
-	var id types.String
-	resp.Diagnostics.Append(req.State.GetAttribute(ctx, path.Root("id"), &id)...)
+	var state networkModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	network, err := r.client.GetNetwork(ctx, id.ValueString())
+	// Set first: the framework wants it of a resource that is gone, too.
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, state.identity())...)
+	network, err := r.client.GetNetwork(ctx, state.ID.ValueString())
 	switch {
 	case client.IsNotFound(err), err == nil && !network.IsActive:
 		resp.State.RemoveResource(ctx)
@@ -81,9 +83,7 @@ func (r *networkResource) Read(ctx context.Context, req resource.ReadRequest, re
 		addClientError(&resp.Diagnostics, "Read network", err)
 		return
 	}
-	state := networkFromAPI(network)
-	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, state.identity())...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, networkFromAPI(network))...)
 }
 
 func (r *networkResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
@@ -194,7 +194,7 @@ func (r *networkResource) ImportState(ctx context.Context, req resource.ImportSt
 		addClientError(&resp.Diagnostics, "Import network", err)
 		return
 	}
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), network.ID)...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, networkFromAPI(network))...)
 }
 
 // findNetwork finds an active network by its identifier or as "environment/name".

@@ -1,0 +1,478 @@
+package provider_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/client/api"
+)
+
+const fakeToken = "wst_fake_token"
+
+// fakeDaemon is the API of wedsyncd over plain memory. A rollout ends when it is
+// looked at for the second time; the image tag decides how: "broken…" fails and
+// "slow…" goes on until release is called.
+type fakeDaemon struct {
+	*httptest.Server
+	t *testing.T
+
+	mu          sync.Mutex
+	serial      int
+	definitions []api.Definition
+	secrets     map[string]api.RegistryCredentials
+	networks    []api.Network
+	deployments []api.Deployment
+	deploys     []api.DeployRequest
+	released    bool
+}
+
+func startFakeDaemon(t *testing.T) *fakeDaemon {
+	t.Helper()
+	f := &fakeDaemon{t: t, secrets: map[string]api.RegistryCredentials{}}
+	mux := http.NewServeMux()
+	for pattern, handle := range map[string]func(*http.Request) (int, any){
+		"GET /api/containers/definitions":              f.listDefinitions,
+		"POST /api/containers/definitions":             f.createDefinition,
+		"GET /api/containers/definitions/{id}":         f.getDefinition,
+		"PUT /api/containers/definitions/{id}":         f.updateDefinition,
+		"DELETE /api/containers/definitions/{id}":      f.deleteDefinition,
+		"GET /api/containers/networks":                 f.listNetworks,
+		"POST /api/containers/networks":                f.createNetwork,
+		"GET /api/containers/networks/{id}":            f.getNetwork,
+		"PUT /api/containers/networks/{id}":            f.updateNetwork,
+		"DELETE /api/containers/networks/{id}":         f.deleteNetwork,
+		"POST /api/containers/instances/{id}/deploy":   f.deploy,
+		"DELETE /api/containers/instances/{id}/deploy": f.remove,
+		"GET /api/containers/instances":                f.listInstances,
+		"GET /api/containers/deployments":              f.listDeployments,
+		"GET /api/containers/deployments/{id}":         f.getDeployment,
+		"GET /api/containers/deployments/{id}/status":  f.getStatus,
+	} {
+		mux.HandleFunc(pattern, f.serve(handle))
+	}
+	f.Server = httptest.NewServer(mux)
+	t.Cleanup(f.Close)
+	return f
+}
+
+func (f *fakeDaemon) serve(handle func(*http.Request) (int, any)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		status, body := http.StatusUnauthorized, any(refuse(401, api.CodeUnauthenticated, "the token is not valid"))
+		switch {
+		case r.Header.Get("Authorization") != "Bearer "+fakeToken:
+		case r.Method != http.MethodGet && r.Header.Get(api.HeaderIdempotencyKey) == "":
+			f.t.Errorf("%s %s came without an idempotency key", r.Method, r.URL)
+		default:
+			status, body = handle(r)
+		}
+		if p, ok := body.(api.Problem); ok {
+			w.Header().Set("Content-Type", "application/problem+json")
+			status = p.Status
+		} else {
+			w.Header().Set("Content-Type", "application/json")
+		}
+		w.WriteHeader(status)
+		if body != nil {
+			_ = json.NewEncoder(w).Encode(body)
+		}
+	}
+}
+
+func refuse(status int, code, format string, args ...any) api.Problem {
+	return api.Problem{Status: status, Code: code, Title: code, Detail: fmt.Sprintf(format, args...)}
+}
+
+func notFound(what string) (int, any) {
+	return 404, refuse(404, api.CodeNotFound, "there is no such %s", what)
+}
+
+func decode[T any](r *http.Request) (T, error) {
+	var v T
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	return v, d.Decode(&v)
+}
+
+func unreadable(err error) (int, any) {
+	return 400, refuse(400, api.CodeInvalid, "the body is unreadable: %v", err)
+}
+
+func (f *fakeDaemon) id() string {
+	f.serial++
+	return fmt.Sprintf("0198c5f0-9f4e-7c1a-9a53-%012x", f.serial)
+}
+
+func index[T any](items []T, match func(T) bool) int { return slices.IndexFunc(items, match) }
+
+func paged[T any](r *http.Request, all []T) (items []T, next string) {
+	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+	if limit == 0 {
+		limit = 100
+	}
+	from, _ := strconv.Atoi(r.URL.Query().Get("cursor"))
+	to := min(from+limit, len(all))
+	if to < len(all) {
+		next = strconv.Itoa(to)
+	}
+	return all[from:to], next
+}
+
+func selected[T any](all []T, match func(T) bool) []T {
+	out := []T{}
+	for _, item := range all {
+		if match(item) {
+			out = append(out, item)
+		}
+	}
+	return out
+}
+
+// asked reports whether a filter of the query, if given, is the value.
+func asked(r *http.Request, name, value string) bool {
+	q := r.URL.Query().Get(name)
+	return q == "" || q == value
+}
+
+// Definitions.
+
+func (f *fakeDaemon) definition(r *http.Request) int {
+	return index(f.definitions, func(d api.Definition) bool { return d.ID == r.PathValue("id") && d.IsActive })
+}
+
+func (f *fakeDaemon) listDefinitions(r *http.Request) (int, any) {
+	all := selected(f.definitions, func(d api.Definition) bool {
+		return d.IsActive && asked(r, "name", d.Name) && asked(r, "service_name", d.ServiceName)
+	})
+	page, next := paged(r, all)
+	return 200, api.DefinitionList{Definitions: page, TotalCount: len(all), NextCursor: next}
+}
+
+func (f *fakeDaemon) createDefinition(r *http.Request) (int, any) {
+	in, err := decode[api.CreateDefinitionRequest](r)
+	if err != nil {
+		return unreadable(err)
+	}
+	if index(f.definitions, func(d api.Definition) bool { return d.IsActive && d.Name == in.Name }) >= 0 {
+		p := refuse(409, api.CodeAlreadyExists, "a definition of this name exists")
+		p.Errors = []api.FieldError{{Location: "body.name", Message: fmt.Sprintf("%q is taken", in.Name)}}
+		return 409, p
+	}
+	now := time.Now().UTC()
+	d := api.Definition{
+		ID: f.id(), Name: in.Name, ServiceName: in.ServiceName, ImageName: in.ImageName, ImageTag: in.ImageTag, RegistryURL: in.RegistryURL,
+		EnvironmentConfig: in.EnvironmentConfig, ResourceLimits: in.ResourceLimits, HealthCheckConfig: in.HealthCheckConfig,
+		ScalingConfig: in.ScalingConfig, VolumeMounts: in.VolumeMounts, Revision: 1, IsActive: true, CreatedAt: now, UpdatedAt: now,
+	}
+	if in.NetworkConfig != nil {
+		d.NetworkConfig = *in.NetworkConfig
+	}
+	if in.RuntimeConfig != nil {
+		d.RuntimeConfig = *in.RuntimeConfig
+	}
+	if in.RegistryCredentials != nil {
+		d.HasRegistryCredentials = true
+		f.secrets[d.ID] = *in.RegistryCredentials
+	}
+	f.definitions = append(f.definitions, d)
+	return 201, d
+}
+
+func (f *fakeDaemon) getDefinition(r *http.Request) (int, any) {
+	i := f.definition(r)
+	if i < 0 {
+		return notFound("definition")
+	}
+	return 200, f.definitions[i]
+}
+
+func assign[T any](to *T, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+func (f *fakeDaemon) updateDefinition(r *http.Request) (int, any) {
+	in, err := decode[api.UpdateDefinitionRequest](r)
+	if err != nil {
+		return unreadable(err)
+	}
+	i := f.definition(r)
+	if i < 0 {
+		return notFound("definition")
+	}
+	d := &f.definitions[i]
+	before, _ := json.Marshal(d)
+	assign(&d.Name, in.Name)
+	assign(&d.ServiceName, in.ServiceName)
+	assign(&d.ImageName, in.ImageName)
+	assign(&d.ImageTag, in.ImageTag)
+	assign(&d.RegistryURL, in.RegistryURL)
+	assign(&d.EnvironmentConfig, in.EnvironmentConfig)
+	assign(&d.ResourceLimits, in.ResourceLimits)
+	assign(&d.ScalingConfig, in.ScalingConfig)
+	assign(&d.NetworkConfig, in.NetworkConfig)
+	assign(&d.VolumeMounts, in.VolumeMounts)
+	assign(&d.RuntimeConfig, in.RuntimeConfig)
+	if in.HealthCheckConfig.Set {
+		d.HealthCheckConfig = in.HealthCheckConfig.Value
+	}
+	if in.RegistryCredentials.Set {
+		delete(f.secrets, d.ID)
+		if d.HasRegistryCredentials = in.RegistryCredentials.Value != nil; d.HasRegistryCredentials {
+			f.secrets[d.ID] = *in.RegistryCredentials.Value
+		}
+	}
+	if after, _ := json.Marshal(d); string(after) != string(before) || in.RegistryCredentials.Set {
+		d.Revision++
+		d.UpdatedAt = time.Now().UTC()
+	}
+	return 200, *d
+}
+
+func (f *fakeDaemon) deleteDefinition(r *http.Request) (int, any) {
+	i := f.definition(r)
+	if i < 0 {
+		return notFound("definition")
+	}
+	id := f.definitions[i].ID
+	if index(f.deployments, func(d api.Deployment) bool { return d.DefinitionID == id && d.IsLive }) >= 0 {
+		return 409, refuse(409, api.CodeInUse, "the definition is deployed")
+	}
+	f.definitions[i].IsActive = false
+	return 204, nil
+}
+
+// Networks.
+
+func (f *fakeDaemon) network(r *http.Request) int {
+	return index(f.networks, func(n api.Network) bool { return n.ID == r.PathValue("id") && n.IsActive })
+}
+
+func (f *fakeDaemon) listNetworks(r *http.Request) (int, any) {
+	all := selected(f.networks, func(n api.Network) bool {
+		return n.IsActive && asked(r, "environment", n.Environment) && asked(r, "name", n.NetworkName)
+	})
+	page, next := paged(r, all)
+	return 200, api.NetworkList{Networks: page, TotalCount: len(all), NextCursor: next}
+}
+
+// chooseAddresses fills in what the engine chooses, another subnet each time.
+func (f *fakeDaemon) chooseAddresses(n *api.Network) {
+	if n.Subnet == "" {
+		f.serial++
+		n.Subnet = fmt.Sprintf("172.30.%d.0/24", f.serial%256)
+	}
+	if n.Gateway == "" {
+		n.Gateway = strings.Replace(n.Subnet, ".0/24", ".1", 1)
+	}
+}
+
+func (f *fakeDaemon) createNetwork(r *http.Request) (int, any) {
+	in, err := decode[api.CreateNetworkRequest](r)
+	if err != nil {
+		return unreadable(err)
+	}
+	n := api.Network{
+		ID: f.id(), NetworkName: in.NetworkName, NetworkType: in.NetworkType, Environment: in.Environment, Subnet: in.Subnet, Gateway: in.Gateway,
+		EngineName: "wedsync." + in.Environment + "." + in.NetworkName, IsActive: true, CreatedAt: time.Now().UTC(),
+	}
+	assign(&n.DNSConfig, in.DNSConfig)
+	assign(&n.NetworkConfig, in.NetworkConfig)
+	f.chooseAddresses(&n)
+	f.networks = append(f.networks, n)
+	return 201, n
+}
+
+func (f *fakeDaemon) getNetwork(r *http.Request) (int, any) {
+	i := f.network(r)
+	if i < 0 {
+		return notFound("network")
+	}
+	return 200, f.networks[i]
+}
+
+func (f *fakeDaemon) updateNetwork(r *http.Request) (int, any) {
+	in, err := decode[api.UpdateNetworkRequest](r)
+	if err != nil {
+		return unreadable(err)
+	}
+	i := f.network(r)
+	if i < 0 {
+		return notFound("network")
+	}
+	n := &f.networks[i]
+	assign(&n.NetworkType, in.NetworkType)
+	assign(&n.Subnet, in.Subnet)
+	assign(&n.Gateway, in.Gateway)
+	assign(&n.DNSConfig, in.DNSConfig)
+	assign(&n.NetworkConfig, in.NetworkConfig)
+	f.chooseAddresses(n)
+	return 200, *n
+}
+
+func (f *fakeDaemon) deleteNetwork(r *http.Request) (int, any) {
+	i := f.network(r)
+	if i < 0 {
+		return notFound("network")
+	}
+	f.networks[i].IsActive = false
+	return 204, nil
+}
+
+// Deployments.
+
+func (f *fakeDaemon) deploy(r *http.Request) (int, any) {
+	in, err := decode[api.DeployRequest](r)
+	if err != nil {
+		return unreadable(err)
+	}
+	i := f.definition(r)
+	if i < 0 {
+		return notFound("definition")
+	}
+	d := f.definitions[i]
+	if in.DefinitionRevision != nil && *in.DefinitionRevision != d.Revision {
+		return 409, refuse(409, api.CodeConflict, "the definition is at revision %d, not %d", d.Revision, *in.DefinitionRevision)
+	}
+	if d.ImageTag == "absent" {
+		return 422, refuse(422, api.CodeImageNotFound, "neither the engine nor the registry has the image %s:absent", d.ImageName)
+	}
+	f.deploys = append(f.deploys, in)
+	replicas := d.ScalingConfig.MinReplicas
+	assign(&replicas, in.ReplicaCount)
+	return 202, f.start(api.Deployment{
+		DefinitionID: d.ID, DefinitionName: d.Name, DefinitionRevision: d.Revision, Environment: in.Environment, ImageTag: d.ImageTag,
+		InstancesAfter: replicas, DeploymentStrategy: in.DeploymentStrategy, DeploymentNotes: in.DeploymentNotes,
+	})
+}
+
+func (f *fakeDaemon) start(d api.Deployment) api.DeploymentAccepted {
+	for i := range f.deployments {
+		if old := &f.deployments[i]; old.DefinitionID == d.DefinitionID && old.Environment == d.Environment && old.DeploymentStatus == api.DeploymentInProgress {
+			f.fail(old, "superseded")
+		}
+	}
+	d.ID, d.StartedAt = f.id(), time.Now().UTC()
+	d.DeploymentType, d.DeploymentStatus, d.Errors = "deploy", api.DeploymentInProgress, []api.DeploymentError{}
+	d.ImageDigest = "sha256:" + strings.Repeat("0", 60) + fmt.Sprintf("%04d", d.DefinitionRevision)
+	f.deployments = append([]api.Deployment{d}, f.deployments...)
+	return api.DeploymentAccepted{DeploymentID: d.ID}
+}
+
+func (f *fakeDaemon) remove(r *http.Request) (int, any) {
+	environment := r.URL.Query().Get("environment")
+	i := index(f.deployments, func(d api.Deployment) bool {
+		return d.DefinitionID == r.PathValue("id") && d.Environment == environment && (d.IsLive || d.DeploymentStatus == api.DeploymentInProgress)
+	})
+	if i < 0 {
+		return notFound("deployment")
+	}
+	d := f.deployments[i]
+	d.IsRemoval, d.IsLive, d.InstancesAfter = true, false, 0
+	return 202, f.start(d)
+}
+
+func (f *fakeDaemon) fail(d *api.Deployment, message string) {
+	code, now := 1, time.Now().UTC()
+	d.DeploymentStatus, d.CompletedAt = api.DeploymentFailed, &now
+	d.Errors = []api.DeploymentError{{
+		InstanceName: d.DefinitionName + "-" + d.Environment + "-1", Step: "await_healthy", Message: message,
+		ExitCode: &code, LogTail: []string{"panic: no database"},
+	}}
+}
+
+// end lets a rollout end, if it can.
+func (f *fakeDaemon) end(d *api.Deployment) {
+	switch {
+	case d.DeploymentStatus != api.DeploymentInProgress:
+	case strings.HasPrefix(d.ImageTag, "slow") && !f.released && !d.IsRemoval:
+	case strings.HasPrefix(d.ImageTag, "broken") && !d.IsRemoval:
+		f.fail(d, "exited before it was healthy")
+	default:
+		for i := range f.deployments {
+			if old := &f.deployments[i]; old.DefinitionID == d.DefinitionID && old.Environment == d.Environment {
+				old.IsLive = false
+			}
+		}
+		now := time.Now().UTC()
+		d.DeploymentStatus, d.CompletedAt, d.IsLive = api.DeploymentCompleted, &now, !d.IsRemoval
+	}
+}
+
+func (f *fakeDaemon) release() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.released = true
+	for i := range f.deployments {
+		f.end(&f.deployments[i])
+	}
+}
+
+func (f *fakeDaemon) listDeployments(r *http.Request) (int, any) {
+	all := selected(f.deployments, func(d api.Deployment) bool {
+		return asked(r, "definition_id", d.DefinitionID) && asked(r, "environment", d.Environment) &&
+			asked(r, "status", d.DeploymentStatus) && (r.URL.Query().Get("live") != "true" || d.IsLive)
+	})
+	page, next := paged(r, all)
+	return 200, api.DeploymentList{Deployments: page, TotalCount: len(all), NextCursor: next}
+}
+
+func (f *fakeDaemon) deployment(r *http.Request) int {
+	return index(f.deployments, func(d api.Deployment) bool { return d.ID == r.PathValue("id") })
+}
+
+func (f *fakeDaemon) getDeployment(r *http.Request) (int, any) {
+	i := f.deployment(r)
+	if i < 0 {
+		return notFound("deployment")
+	}
+	return 200, f.deployments[i]
+}
+
+func (f *fakeDaemon) getStatus(r *http.Request) (int, any) {
+	i := f.deployment(r)
+	if i < 0 {
+		return notFound("deployment")
+	}
+	d := &f.deployments[i]
+	status := d.DeploymentStatus
+	f.end(d)
+	return 200, api.DeploymentStatusResponse{Deployment: api.DeploymentStatus{ID: d.ID, Status: status}}
+}
+
+// listInstances shows one running instance per wanted replica of what is live.
+func (f *fakeDaemon) listInstances(r *http.Request) (int, any) {
+	all := []api.Instance{}
+	for _, d := range f.deployments {
+		if !d.IsLive || !asked(r, "definition_id", d.DefinitionID) || !asked(r, "environment", d.Environment) || !asked(r, "deployment_id", d.ID) {
+			continue
+		}
+		for n := range d.InstancesAfter {
+			all = append(all, api.Instance{
+				ID: fmt.Sprintf("%s%03d", d.ID[:33], n), DefinitionID: d.DefinitionID, DefinitionName: d.DefinitionName, DeploymentID: d.ID,
+				Environment: d.Environment, InstanceName: fmt.Sprintf("%s-%d", d.DefinitionName, n+1), ImageTag: d.ImageTag, ReplicaNumber: n + 1,
+				CurrentStatus: api.InstanceRunning, DesiredStatus: api.InstanceRunning, HealthStatus: api.HealthHealthy,
+				PortMappings: map[string]int{"8080": 20000 + n}, StartedAt: &d.StartedAt,
+			})
+		}
+	}
+	page, next := paged(r, all)
+	return 200, api.InstanceList{Instances: page, TotalCount: len(all), NextCursor: next}
+}
+
+// change edits the daemon's memory behind Terraform's back.
+func (f *fakeDaemon) change(edit func(*fakeDaemon)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	edit(f)
+}

@@ -1,0 +1,168 @@
+package provider_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+const goodDefinition = `{
+  "name": "wedding-api", "service_name": "api", "image_name": "wedsync/api",
+  "resource_limits": {"cpu": "500m", "memory": "512Mi"},
+  "scaling_config": {"min_replicas": 1, "max_replicas": 4}
+}`
+
+const goodNetwork = `{"network_name": "app", "network_type": "internal", "environment": "staging"}`
+
+const goodDeployment = `{"definition_id": "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11", "environment": "staging", "definition_revision": 1}`
+
+// with lays the members of extra over those of base.
+func with(t *testing.T, base, extra string) string {
+	t.Helper()
+	var members map[string]any
+	for _, text := range []string{base, extra} {
+		if err := json.Unmarshal([]byte(text), &members); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+	}
+	out, err := json.Marshal(members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+type validationTest struct {
+	name    string
+	extra   string
+	unknown []string
+	want    []string // "path: …text" of every error; none means valid
+}
+
+func runValidation(t *testing.T, typeName, base string, tests []validationTest) {
+	p := startInProcess(t)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p.t = t
+			got := p.validate(typeName, with(t, base, tt.extra), tt.unknown...)
+			if len(got) != len(tt.want) {
+				t.Fatalf("%d errors, want %d:\n%s", len(got), len(tt.want), strings.Join(got, "\n"))
+			}
+			for _, want := range tt.want {
+				at, text, _ := strings.Cut(want, ": ")
+				found := false
+				for _, err := range got {
+					found = found || strings.HasPrefix(err, at+": ") && strings.Contains(err, text)
+				}
+				if !found {
+					t.Errorf("no error %q among:\n%s", want, strings.Join(got, "\n"))
+				}
+			}
+		})
+	}
+}
+
+func TestValidateDefinition(t *testing.T) {
+	runValidation(t, "wedsync_container_definition", goodDefinition, []validationTest{
+		{name: "least", extra: `{}`},
+		{name: "name", extra: `{"name": "Wedding_API"}`, want: []string{"name: not a DNS label"}},
+		{name: "service name", extra: `{"service_name": ""}`, want: []string{"service_name: must not be empty"}},
+		{name: "image with tag", extra: `{"image_name": "wedsync/api:v1"}`, want: []string{"image_name: put the tag into image_tag"}},
+		{name: "image upper case", extra: `{"image_name": "WedSync/api"}`, want: []string{"image_name: upper-case"}},
+		{name: "tag", extra: `{"image_tag": "a b"}`, want: []string{"image_tag: not an image tag"}},
+		{name: "registry", extra: `{"registry_url": "https://a/b"}`, want: []string{"registry_url: not a registry"}},
+		{name: "registry empty", extra: `{"registry_url": ""}`, want: []string{"registry_url: not a registry"}},
+		{name: "registry and name", extra: `{"registry_url": "registry.example.com", "image_name": "ghcr.io:443/x"}`, want: []string{"image_name: Together with registry_url"}},
+		{name: "registry in name", extra: `{"registry_url": "registry.example.com", "image_name": "registry.example.com/x"}`},
+		{name: "registry unknown", extra: `{"registry_url": "x", "image_name": "ghcr.io:443/x"}`, unknown: []string{"registry_url"}},
+		{name: "credentials", extra: `{"registry_credentials": {"username": "", "password": ""}}`, want: []string{"registry_credentials.username: between 1 and 256", "registry_credentials.password: between 1 and 8192"}},
+		{name: "variable", extra: `{"environment_config": {"9LIVES": "x"}}`, want: []string{"environment_config.9LIVES: not a variable name"}},
+		{name: "variable null", extra: `{"environment_config": {"A": null}}`, want: []string{"environment_config: null"}},
+		{name: "variable too long", extra: `{"environment_config": {"A": "` + strings.Repeat("x", 128<<10) + `"}}`, want: []string{"environment_config.A: at most 131072"}},
+		{name: "cpu", extra: `{"resource_limits": {"cpu": "1x", "memory": "1Mi"}}`, want: []string{"resource_limits.cpu: not a CPU quantity", "resource_limits.memory: minimum of 6Mi"}},
+		{name: "storage", extra: `{"resource_limits": {"cpu": "1", "memory": "1Gi", "storage": "big"}}`, want: []string{"resource_limits.storage: not a quantity of bytes"}},
+		{name: "replicas", extra: `{"scaling_config": {"min_replicas": 5, "max_replicas": 2}}`, want: []string{"scaling_config.min_replicas: min_replicas is 5 but max_replicas is 2"}},
+		{name: "replicas bounds", extra: `{"scaling_config": {"min_replicas": -1, "max_replicas": 1001, "target_cpu": 0}}`, want: []string{"scaling_config.min_replicas: between 0", "scaling_config.max_replicas: and 1000", "scaling_config.target_cpu: between 1"}},
+		{name: "replicas unknown", extra: `{"scaling_config": {"min_replicas": 5, "max_replicas": 2}}`, unknown: []string{"scaling_config.max_replicas"}},
+		{name: "health timeout", extra: `{"health_check_config": {"endpoint": "/", "port": 80, "interval": 5}}`, want: []string{"health_check_config.timeout: timeout is 10 s but interval is 5 s"}},
+		{name: "health timeout unknown", extra: `{"health_check_config": {"endpoint": "/", "port": 80, "interval": 5}}`, unknown: []string{"health_check_config.timeout"}},
+		{name: "health endpoint", extra: `{"health_check_config": {"endpoint": "health", "port": 0}}`, want: []string{"health_check_config.endpoint: start it with a slash", "health_check_config.port: between 1"}},
+		{name: "health without port", extra: `{"health_check_config": {"endpoint": "/"}}`, want: []string{"health_check_config: needs a port"}},
+		{name: "health with empty ports", extra: `{"health_check_config": {"endpoint": "/"}, "network_config": {"ports": []}}`, want: []string{"health_check_config: needs a port"}},
+		{name: "health with ports", extra: `{"health_check_config": {"endpoint": "/"}, "network_config": {"ports": [80]}}`},
+		{name: "health with unknown ports", extra: `{"health_check_config": {"endpoint": "/"}, "network_config": {"ports": []}}`, unknown: []string{"network_config.ports"}},
+		{name: "health with unknown networks", extra: `{"health_check_config": {"endpoint": "/"}, "network_config": {}}`, unknown: []string{"network_config"}},
+		{name: "ports", extra: `{"network_config": {"ports": [80, 80, 70000]}}`, want: []string{"network_config.ports: duplicate", "network_config.ports.2: 65535"}},
+		{name: "network names", extra: `{"network_config": {"internal_networks": ["App"], "external_networks": ["edge", "edge"]}}`, want: []string{"network_config.internal_networks.0: not a DNS label", "network_config.external_networks: duplicate"}},
+		{name: "network twice", extra: `{"network_config": {"internal_networks": ["app"], "external_networks": ["edge", "app"]}}`, want: []string{"network_config.external_networks.1: among internal_networks too"}},
+		{name: "nothing to publish", extra: `{"network_config": {"publish_ports": true}}`, want: []string{"network_config.publish_ports: nothing to publish"}},
+		{name: "published on internal", extra: `{"network_config": {"ports": [80], "publish_ports": true, "internal_networks": ["app"]}}`, want: []string{"network_config.publish_ports: internal networks alone"}},
+		{name: "published on unknown", extra: `{"network_config": {"ports": [80], "publish_ports": true, "internal_networks": ["app"]}}`, unknown: []string{"network_config.external_networks"}},
+		{name: "volume", extra: `{"volume_mounts": [{"source": "a/b", "target": "data"}]}`, want: []string{"volume_mounts.0.source: neither an absolute host path", "volume_mounts.0.target: absolute and clean"}},
+		{name: "volume twice", extra: `{"volume_mounts": [{"source": "aa", "target": "/a"}, {"source": "bb", "target": "/a"}]}`, want: []string{"volume_mounts.1.target: volume_mounts[0].target already"}},
+		{name: "volume under tmpfs", extra: `{"volume_mounts": [{"source": "aa", "target": "/a"}], "runtime_config": {"tmpfs": ["/a"]}}`, want: []string{"runtime_config.tmpfs.0: volume_mounts[0].target already"}},
+		{name: "volumes unknown", extra: `{"volume_mounts": [], "runtime_config": {"tmpfs": ["/a"]}}`, unknown: []string{"volume_mounts"}},
+		{name: "user", extra: `{"runtime_config": {"user": "a b"}}`, want: []string{"runtime_config.user: not a user"}},
+		{name: "labels", extra: `{"runtime_config": {"labels": {"wedsync.x": "1", "Team": "2"}}}`, want: []string{"runtime_config.labels.wedsync.x: reserved", "runtime_config.labels.Team: not a label key"}},
+		{name: "logs", extra: `{"runtime_config": {"log_max_size": "0", "log_max_files": 0, "stop_timeout": 0, "pull_policy": "never"}}`, want: []string{"runtime_config.log_max_size: greater than zero", "runtime_config.log_max_files: between 1", "runtime_config.stop_timeout: between 1", "runtime_config.pull_policy: one of"}},
+	})
+}
+
+func TestValidateNetwork(t *testing.T) {
+	runValidation(t, "wedsync_network", goodNetwork, []validationTest{
+		{name: "least", extra: `{}`},
+		{name: "names", extra: `{"network_name": "A", "environment": "B"}`, want: []string{"network_name: DNS label", "environment: DNS label"}},
+		{name: "type", extra: `{"network_type": "bridge"}`, want: []string{"network_type: one of"}},
+		{name: "subnet", extra: `{"subnet": "10.20.0.1/24"}`, want: []string{"subnet: the network is 10.20.0.0/24"}},
+		{name: "gateway", extra: `{"subnet": "10.20.0.0/24", "gateway": "x"}`, want: []string{"gateway: not an IP address"}},
+		{name: "gateway alone", extra: `{"gateway": "10.20.0.1"}`, want: []string{"gateway: needs a subnet"}},
+		{name: "gateway outside", extra: `{"subnet": "10.20.0.0/24", "gateway": "10.21.0.1"}`, want: []string{"gateway: outside of the subnet"}},
+		{name: "gateway, subnet unknown", extra: `{"subnet": "x", "gateway": "10.21.0.1"}`, unknown: []string{"subnet"}},
+		{name: "dns", extra: `{"dns_config": {"servers": ["a"], "search": ["-"], "options": ["N"]}}`, want: []string{"dns_config.servers.0: IP address", "dns_config.search.0: domain name", "dns_config.options.0: resolver option"}},
+		{name: "mtu", extra: `{"network_config": {"mtu": 10}}`, want: []string{"network_config.mtu: between 576"}},
+		{name: "ipv6 without subnet", extra: `{"network_config": {"enable_ipv6": true}}`, want: []string{"network_config.enable_ipv6: needs an IPv6 subnet"}},
+		{name: "ipv6 with ipv4", extra: `{"subnet": "10.20.0.0/24", "network_config": {"enable_ipv6": true}}`, want: []string{"network_config.enable_ipv6: needs an IPv6 subnet"}},
+		{name: "ipv6", extra: `{"subnet": "fd00:20::/64", "gateway": "fd00:20::1", "network_config": {"enable_ipv6": true, "mtu": 1280}}`},
+		{name: "ipv6 mtu", extra: `{"subnet": "fd00:20::/64", "network_config": {"enable_ipv6": true, "mtu": 1000}}`, want: []string{"network_config.mtu: at least 1280"}},
+	})
+}
+
+func TestValidateDeployment(t *testing.T) {
+	runValidation(t, "wedsync_deployment", goodDeployment, []validationTest{
+		{name: "least", extra: `{}`},
+		{name: "definition by name", extra: `{"definition_id": "wedding-api"}`, want: []string{"definition_id: refer to the id"}},
+		{name: "environment", extra: `{"environment": "Staging"}`, want: []string{"environment: DNS label"}},
+		{name: "revision", extra: `{"definition_revision": 0}`, want: []string{"definition_revision: at least 1"}},
+		{name: "replicas", extra: `{"replicas": 1001}`, want: []string{"replicas: between 0 and 1000"}},
+		{name: "strategy", extra: `{"deployment_strategy": "big_bang"}`, want: []string{"deployment_strategy: one of"}},
+		{name: "timeout", extra: `{"timeouts": {"create": "soon"}}`, want: []string{"timeouts.create: Time Duration"}},
+		{name: "all unknown", extra: `{}`, unknown: []string{"definition_id", "environment", "definition_revision"}},
+	})
+}
+
+func TestConfigureProvider(t *testing.T) {
+	tests := []struct {
+		name, config, token, endpoint string
+		unknown                       []string
+		want                          string // empty means no error
+	}{
+		{name: "all in the configuration", config: `{"endpoint": "http://127.0.0.1:1", "token": "t"}`},
+		{name: "all in the environment", config: `{}`, token: "t", endpoint: "http://127.0.0.1:1"},
+		{name: "default endpoint", config: `{"token": "t"}`},
+		{name: "no token", config: `{}`, want: "token: Missing API token: Set the provider's argument token or the environment variable WEDSYNC_TOKEN"},
+		{name: "empty token", config: `{"token": ""}`, token: "t", want: "admin.token"},
+		{name: "unknown token", config: `{"token": "t"}`, unknown: []string{"token"}, token: "t", want: "token: Unknown provider configuration"},
+		{name: "unknown endpoint", config: `{"token": "t"}`, unknown: []string{"endpoint"}, want: "endpoint: Unknown provider configuration"},
+		{name: "bad endpoint", config: `{"token": "t", "endpoint": "127.0.0.1:7266"}`, want: "is not an HTTP address"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv("WEDSYNC_TOKEN", tt.token)
+			t.Setenv("WEDSYNC_ENDPOINT", tt.endpoint)
+			got := strings.Join(startInProcess(t).configure(tt.config, tt.unknown...), "\n")
+			if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+				t.Errorf("errors %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
