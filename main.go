@@ -1,6 +1,10 @@
 // Terraform-provider-wedsync is the Terraform provider of wedsyncd.
 package main
 
+// The documentation under docs/ comes from the schemas and from examples/.
+//go:generate go run ./provider/schemajson bin/provider-schema.json
+//go:generate tfplugindocs generate --provider-name wedsync --rendered-provider-name WedSync --providers-schema bin/provider-schema.json
+
 import (
 	"context"
 	"flag"

@@ -228,7 +228,7 @@ func TestRequests(t *testing.T) {
 			if got[0].Authorization != "Bearer "+testToken {
 				t.Errorf("authorization %q", got[0].Authorization)
 			}
-			if mutates := tt.want.Method != "GET"; mutates != (got[0].Key != "") {
+			if mutates := tt.want.Method != http.MethodGet; mutates != (got[0].Key != "") {
 				t.Errorf("idempotency key %q of a %s", got[0].Key, tt.want.Method)
 			}
 		})

@@ -192,6 +192,10 @@ func runtimeConfigAttributes() map[string]schema.Attribute {
 
 // The shapes that attributes come in.
 
+// defaultText stands between what an attribute is and its default. A data source,
+// which has no defaults, shows only what is before it.
+const defaultText = " Default: "
+
 func requiredString(description string, validators ...validator.String) schema.StringAttribute {
 	return schema.StringAttribute{Required: true, MarkdownDescription: description, Validators: validators}
 }
@@ -214,7 +218,7 @@ func keptString(description string) schema.StringAttribute {
 func defaultString(description, value string, validators ...validator.String) schema.StringAttribute {
 	return schema.StringAttribute{
 		Optional: true, Computed: true, Default: stringdefault.StaticString(value),
-		MarkdownDescription: fmt.Sprintf("%s Default: `%s`.", description, value), Validators: validators,
+		MarkdownDescription: fmt.Sprintf("%s%s`%s`.", description, defaultText, value), Validators: validators,
 	}
 }
 
@@ -228,7 +232,7 @@ func requiredInt64(description string, low, high int64) schema.Int64Attribute {
 func defaultInt64(description string, value, low, high int64) schema.Int64Attribute {
 	return schema.Int64Attribute{
 		Optional: true, Computed: true, Default: int64default.StaticInt64(value),
-		MarkdownDescription: fmt.Sprintf("%s Default: `%d`.", description, value),
+		MarkdownDescription: fmt.Sprintf("%s%s`%d`.", description, defaultText, value),
 		Validators:          []validator.Int64{int64validator.Between(low, high)},
 	}
 }
@@ -236,7 +240,7 @@ func defaultInt64(description string, value, low, high int64) schema.Int64Attrib
 func defaultBool(description string) schema.BoolAttribute {
 	return schema.BoolAttribute{
 		Optional: true, Computed: true, Default: booldefault.StaticBool(false),
-		MarkdownDescription: description + " Default: `false`.",
+		MarkdownDescription: description + defaultText + "`false`.",
 	}
 }
 

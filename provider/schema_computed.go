@@ -2,6 +2,7 @@ package provider
 
 import (
 	"fmt"
+	"strings"
 
 	datasource "github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 	resource "github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -18,7 +19,7 @@ func computedAttributes(attributes map[string]resource.Attribute) map[string]dat
 }
 
 func computedAttribute(a resource.Attribute) datasource.Attribute {
-	description := a.GetMarkdownDescription()
+	description, _, _ := strings.Cut(a.GetMarkdownDescription(), defaultText)
 	switch a := a.(type) {
 	case resource.StringAttribute:
 		return datasource.StringAttribute{Computed: true, MarkdownDescription: description}

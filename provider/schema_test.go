@@ -20,8 +20,8 @@ func TestSchemasAreSound(t *testing.T) {
 	if d := own.Schema.ValidateImplementation(ctx); d.HasError() {
 		t.Errorf("provider: %v", d)
 	}
-	for _, make := range p.Resources(ctx) {
-		r := make()
+	for _, factory := range p.Resources(ctx) {
+		r := factory()
 		var resp resource.SchemaResponse
 		r.Schema(ctx, resource.SchemaRequest{}, &resp)
 		if d := resp.Schema.ValidateImplementation(ctx); d.HasError() {
@@ -37,8 +37,8 @@ func TestSchemasAreSound(t *testing.T) {
 			t.Errorf("%T: %v", r, d)
 		}
 	}
-	for _, make := range p.DataSources(ctx) {
-		d := make()
+	for _, factory := range p.DataSources(ctx) {
+		d := factory()
 		var resp datasource.SchemaResponse
 		d.Schema(ctx, datasource.SchemaRequest{}, &resp)
 		if d := resp.Schema.ValidateImplementation(ctx); d.HasError() {

@@ -1,15 +1,18 @@
-// Providerschema writes the schemas of the provider as "terraform providers
-// schema -json" does, for tfplugindocs. It asks the provider server in this
-// process, so that it needs no CLI and sees all that a CLI might not show.
+// Schemajson writes the schemas of the provider as "terraform providers schema
+// -json" does, for tfplugindocs, into the file that its argument names. It asks
+// the provider server in this process, so that it needs no CLI and sees all that
+// a CLI might not show.
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
@@ -18,14 +21,29 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/provider"
 )
 
-// source is the provider's address as tfplugindocs expects it.
-const source = "registry.terraform.io/wedsync/wedsync"
+// source is the key under which tfplugindocs looks for a provider, whatever its namespace.
+const source = "wedsync"
 
 func main() {
-	if err := write(context.Background(), os.Stdout); err != nil {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: schemajson FILE")
+		os.Exit(2)
+	}
+	if err := writeFile(context.Background(), os.Args[1]); err != nil {
 		fmt.Fprintf(os.Stderr, "write provider schema: %v\n", err)
 		os.Exit(1)
 	}
+}
+
+func writeFile(ctx context.Context, name string) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := write(ctx, &b); err != nil {
+		return err
+	}
+	return os.WriteFile(name, b.Bytes(), 0o600)
 }
 
 func write(ctx context.Context, w io.Writer) error {

@@ -1,0 +1,4 @@
+import {
+  to = wedsync_container_definition.api
+  id = "wedding-api"
+}

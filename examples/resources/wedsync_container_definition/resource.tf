@@ -1,0 +1,56 @@
+resource "wedsync_container_definition" "api" {
+  name         = "wedding-api"
+  service_name = "api"
+
+  image_name   = "wedsync/api"
+  image_tag    = "v1.4.2"
+  registry_url = "registry.example.com"
+  registry_credentials = {
+    username = "deploy"
+    password = var.registry_password
+  }
+
+  environment_config = {
+    LOG_LEVEL = "info"
+  }
+
+  resource_limits = {
+    cpu    = "500m"
+    memory = "512Mi"
+  }
+
+  health_check_config = {
+    endpoint     = "/health"
+    interval     = 10
+    timeout      = 2
+    start_period = 5
+  }
+
+  scaling_config = {
+    min_replicas = 2
+    max_replicas = 10
+  }
+
+  network_config = {
+    ports             = [8080]
+    internal_networks = ["app"]
+  }
+
+  volume_mounts = [
+    {
+      source = "api-data"
+      target = "/var/lib/app"
+    },
+  ]
+
+  runtime_config = {
+    user                      = "10001:10001"
+    read_only_root_filesystem = true
+    tmpfs                     = ["/tmp"]
+  }
+}
+
+variable "registry_password" {
+  type      = string
+  sensitive = true
+}

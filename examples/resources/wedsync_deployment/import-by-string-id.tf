@@ -1,0 +1,4 @@
+import {
+  to = wedsync_deployment.api_staging
+  id = "wedding-api/staging"
+}

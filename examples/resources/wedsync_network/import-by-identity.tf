@@ -1,0 +1,7 @@
+import {
+  to = wedsync_network.app
+  identity = {
+    environment  = "staging"
+    network_name = "app"
+  }
+}

@@ -1,0 +1,4 @@
+import {
+  to = wedsync_network.app
+  id = "staging/app"
+}

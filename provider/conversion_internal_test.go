@@ -1,0 +1,276 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-log/tflogtest"
+
+	"github.com/wedsync/terraform-provider-wedsync/client"
+	"github.com/wedsync/terraform-provider-wedsync/client/api"
+)
+
+// fill sets every field of a value to something that is not zero.
+func fill(t *testing.T, v reflect.Value) {
+	t.Helper()
+	switch v.Interface().(type) {
+	case time.Time:
+		v.Set(reflect.ValueOf(time.Date(2026, 6, 6, 8, 30, 0, 0, time.UTC)))
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString("x")
+	case reflect.Int, reflect.Int64:
+		v.SetInt(7)
+	case reflect.Float64:
+		v.SetFloat(1.5)
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(t, v.Elem())
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(t, v.Index(0))
+	case reflect.Map:
+		element := reflect.New(v.Type().Elem()).Elem()
+		fill(t, element)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(reflect.ValueOf("k"), element)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(t, v.Field(i))
+		}
+	default:
+		t.Fatalf("no value for %s", v.Type())
+	}
+}
+
+func filled[T any](t *testing.T) T {
+	t.Helper()
+	var v T
+	fill(t, reflect.ValueOf(&v).Elem())
+	return v
+}
+
+// noneLeftOut fails for every attribute that a conversion leaves null or zero.
+func noneLeftOut(t *testing.T, at string, v reflect.Value) {
+	t.Helper()
+	if nullable, ok := v.Interface().(interface{ IsNull() bool }); ok {
+		if nullable.IsNull() {
+			t.Errorf("%s is left out", at)
+		}
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Map:
+		if v.IsNil() {
+			t.Errorf("%s is left out", at)
+			return
+		}
+		if v.Kind() == reflect.Pointer {
+			noneLeftOut(t, at, v.Elem())
+		}
+	case reflect.Slice:
+		if v.Len() == 0 {
+			t.Errorf("%s is left out", at)
+			return
+		}
+		noneLeftOut(t, at+"[0]", v.Index(0))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			noneLeftOut(t, at+"."+v.Type().Field(i).Name, v.Field(i))
+		}
+	case reflect.String, reflect.Int64:
+		if v.IsZero() {
+			t.Errorf("%s is left out", at)
+		}
+	}
+}
+
+func TestConversionsLeaveNothingOut(t *testing.T) {
+	models := map[string]any{
+		"definition": definitionFromAPI(filled[api.Definition](t)),
+		"network":    networkFromAPI(filled[api.Network](t)),
+		"instance":   instanceFromAPI(filled[api.Instance](t)),
+		"deployment": deploymentFromAPI(filled[api.Deployment](t)),
+	}
+	for name, model := range models {
+		noneLeftOut(t, name, reflect.ValueOf(model))
+	}
+}
+
+// sameJSON compares the parts of two values that go over the wire under the same names.
+func sameJSON(t *testing.T, got, want any, only ...string) {
+	t.Helper()
+	members := func(v any) map[string]json.RawMessage {
+		data, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m map[string]json.RawMessage
+		if err := json.Unmarshal(data, &m); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	g, w := members(got), members(want)
+	for _, name := range only {
+		if string(g[name]) != string(w[name]) {
+			t.Errorf("%s is %s, want %s", name, g[name], w[name])
+		}
+	}
+}
+
+// jsonNames are the wire names of a request's fields.
+func jsonNames(v any, but ...string) []string {
+	var names []string
+	for i := range reflect.TypeOf(v).NumField() {
+		name, _, _ := strings.Cut(reflect.TypeOf(v).Field(i).Tag.Get("json"), ",")
+		skip := false
+		for _, b := range but {
+			skip = skip || b == name
+		}
+		if !skip {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func TestRequestsCarryEveryField(t *testing.T) {
+	definition := filled[api.Definition](t)
+	model := containerDefinitionResourceModel{containerDefinitionModel: definitionFromAPI(definition)}
+	sameJSON(t, createDefinitionRequest(model), definition, jsonNames(api.CreateDefinitionRequest{}, "registry_credentials")...)
+	sameJSON(t, updateDefinitionRequest(model, model), definition, jsonNames(api.UpdateDefinitionRequest{}, "registry_credentials")...)
+
+	network := filled[api.Network](t)
+	sameJSON(t, createNetworkRequest(networkFromAPI(network)), network, jsonNames(api.CreateNetworkRequest{})...)
+	sameJSON(t, updateNetworkRequest(networkFromAPI(network)), network, jsonNames(api.UpdateNetworkRequest{})...)
+}
+
+func TestUpdateOfALeastDefinitionRemoves(t *testing.T) {
+	model := containerDefinitionResourceModel{containerDefinitionModel: definitionFromAPI(api.Definition{})}
+	data, err := json.Marshal(updateDefinitionRequest(model, model))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"health_check_config":null`, `"volume_mounts":[]`, `"environment_config":{}`, `"registry_url":""`, `"network_config":{}`} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("request lacks %s: %s", want, data)
+		}
+	}
+}
+
+func TestCredentialsChange(t *testing.T) {
+	pair := func(password string) *registryCredentialsModel {
+		return &registryCredentialsModel{Username: types.StringValue("u"), Password: types.StringValue(password)}
+	}
+	tests := []struct {
+		name         string
+		wanted, held *registryCredentialsModel
+		stored       bool
+		set, value   bool
+	}{
+		{"never any", nil, nil, false, false, false},
+		{"first", pair("a"), nil, false, true, true},
+		{"same", pair("a"), pair("a"), true, false, false},
+		{"other password", pair("b"), pair("a"), true, true, true},
+		{"taken out", nil, pair("a"), true, true, false},
+		{"set by somebody else", nil, nil, true, true, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			plan := containerDefinitionResourceModel{RegistryCredentials: tt.wanted}
+			state := containerDefinitionResourceModel{RegistryCredentials: tt.held}
+			state.HasRegistryCredentials = types.BoolValue(tt.stored)
+			got := credentialsChange(plan, state)
+			if got.Set != tt.set || (got.Value != nil) != tt.value {
+				t.Errorf("change %+v", got)
+			}
+		})
+	}
+}
+
+func TestAttributePath(t *testing.T) {
+	tests := []struct{ location, want string }{
+		{"body.name", "name"},
+		{"body.resource_limits.cpu", "resource_limits.cpu"},
+		{"body.volume_mounts[2].source", "volume_mounts[2].source"},
+		{"body.network_config.ports[0]", "network_config.ports[0]"},
+		{"body.environment_config.A.B", `environment_config["A.B"]`},
+		{"body.environment_config", "environment_config"},
+		{"body.runtime_config.labels.com.example.team", `runtime_config.labels["com.example.team"]`},
+		{"body.replica_count", "replicas"},
+		{"query.environment", ""},
+		{"body", ""},
+		{"body.[0]", ""},
+		{"body.a[x]", ""},
+	}
+	for _, tt := range tests {
+		at, ok := attributePath(tt.location)
+		if ok != (tt.want != "") || ok && at.String() != tt.want {
+			t.Errorf("%s is %q (%v), want %q", tt.location, at, ok, tt.want)
+		}
+	}
+}
+
+func TestClientErrorsAsDiagnostics(t *testing.T) {
+	tests := []struct {
+		name  string
+		err   error
+		texts []string
+	}{
+		{"fields", &client.Error{Problem: &api.Problem{Detail: "no", Errors: []api.FieldError{{Location: "body.name", Message: "is taken"}, {Location: "query.x", Message: "is odd"}}}},
+			[]string{"body.name is taken.", "query.x is odd."}},
+		{"token", &client.Error{Problem: &api.Problem{Code: api.CodeUnauthenticated, Detail: "unknown token"}}, []string{"unknown token", EnvToken}},
+		{"role", &client.Error{Problem: &api.Problem{Code: api.CodeForbidden, Detail: "not allowed", RequestID: "r9"}}, []string{"not allowed", "role", "r9"}},
+		{"unreachable", &client.UnreachableError{Endpoint: "http://x", Err: context.DeadlineExceeded}, []string{"no answer from http://x"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var diags diag.Diagnostics
+			addClientError(&diags, "Create", tt.err)
+			var all strings.Builder
+			for _, d := range diags.Errors() {
+				all.WriteString(d.Detail() + "\n")
+			}
+			for _, text := range tt.texts {
+				if !strings.Contains(all.String(), text) {
+					t.Errorf("%q lacks %q", all.String(), text)
+				}
+			}
+		})
+	}
+}
+
+func TestLogGoesToTerraform(t *testing.T) {
+	var out strings.Builder
+	ctx := tflogtest.RootLogger(t.Context(), &out)
+	logger := slog.New(tflogHandler{}).With("client", "c1").WithGroup("request")
+	logger.DebugContext(ctx, "sending", "path", "/x")
+	logger.ErrorContext(ctx, "lost", "attempt", 2)
+	entries, err := tflogtest.MultilineJSONDecode(strings.NewReader(out.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []map[string]any{
+		{"@level": "debug", "@message": "sending", "client": "c1", "request.path": "/x"},
+		{"@level": "error", "@message": "lost", "client": "c1", "request.attempt": float64(2)},
+	}
+	for i, w := range want {
+		for key, value := range w {
+			if entries[i][key] != value {
+				t.Errorf("entry %d: %s is %v, want %v", i, key, entries[i][key], value)
+			}
+		}
+	}
+}
