@@ -40,7 +40,7 @@ func New(c Config) (*Daemon, error) {
 	if err := prepare(c); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", c.Listen)
+	listener, err := net.Listen("tcp", c.Listen) //nolint:noctx // it never waits
 	if err != nil {
 		return nil, fmt.Errorf("listen for the API: %w; choose another address with --listen or WEDSYNC_LISTEN", err)
 	}
@@ -53,7 +53,7 @@ func prepare(c Config) error {
 	if err := c.Check(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(c.DataDir, 0o711); err != nil { //nolint:gosec // see above; the secrets in it are 0600
+	if err := os.MkdirAll(c.DataDir, 0o711); err != nil {
 		return fmt.Errorf("make data directory: %w; choose another with --data-dir or WEDSYNC_DATA_DIR", err)
 	}
 	return nil

@@ -22,8 +22,7 @@ const patience = 90 * time.Second
 // fixture is a daemon with a definition of the demo application.
 type fixture struct {
 	*testenv.DaemonHandle
-	client     *client.Client
-	definition api.Definition
+	client *client.Client
 }
 
 func start(t testing.TB) *fixture {
@@ -344,7 +343,7 @@ func TestPublishedPorts(t *testing.T) {
 			t.Fatalf("instance %s has port mappings %v; taken are %v", i.InstanceName, i.PortMappings, seen)
 		}
 		seen[port] = true
-		res, err := http.Get("http://127.0.0.1:" + strconv.Itoa(port) + "/health") //nolint:noctx // bounded by the test
+		res, err := http.Get("http://127.0.0.1:" + strconv.Itoa(port) + "/health")
 		if err != nil {
 			t.Fatal(err)
 		}

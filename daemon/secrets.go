@@ -51,15 +51,15 @@ func (c Config) bootstrapToken() (string, error) {
 
 // keep returns what a file holds; where there is none it makes the secret and
 // writes it, whole or not at all, readable by the owner only.
-func keep(path string, make func() (string, error)) (string, error) {
-	text, err := os.ReadFile(path) //nolint:gosec // a file of ours in the data directory
+func keep(path string, create func() (string, error)) (string, error) {
+	text, err := os.ReadFile(path)
 	if err == nil {
 		return strings.TrimSpace(string(text)), nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("read secret: %w", err)
 	}
-	secret, err := make()
+	secret, err := create()
 	if err != nil {
 		return "", err
 	}

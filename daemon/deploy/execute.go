@@ -309,7 +309,7 @@ func (x *executor) refused(ctx context.Context, i fleet.Instance, cause error) e
 // note keeps the reason why a step has to be repeated, for those who wonder what takes so long.
 func (x *executor) note(ctx context.Context, i fleet.Instance, cause error) error {
 	if ctx.Err() != nil || errors.Is(cause, fleet.ErrUnavailable) {
-		return nil
+		return nil //nolint:nilerr // the cause passes by itself
 	}
 	_, err := x.store.UpdateInstance(ctx, i.ID, func(row *fleet.Instance) ([]fleet.Event, error) {
 		row.Error = cause.Error()

@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -343,7 +344,7 @@ func (e *enginePretence) EnsureContainer(_ context.Context, s fleet.ContainerSpe
 	if id, ok := e.byName[s.Instance.Name]; ok && err == nil {
 		return id, nil, nil
 	}
-	if err != nil && err != errLost {
+	if err != nil && !errors.Is(err, errLost) {
 		return "", nil, err
 	}
 	id := fmt.Sprintf("container-%d", len(e.calls))

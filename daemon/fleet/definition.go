@@ -142,8 +142,8 @@ func (s Spec) HealthPort() int {
 // RegistryCredentials log in to a registry. They never leave the store but
 // towards the engine.
 type RegistryCredentials struct {
-	Username string
-	Password string
+	Username string `json:"username"`
+	Password string `json:"password"`
 }
 
 // CredentialsChange says what becomes of a definition's registry credentials:

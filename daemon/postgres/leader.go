@@ -122,7 +122,7 @@ func (s *Store) leadWith(ctx context.Context, conn *pgx.Conn, f func(context.Con
 			if err := pingConn(ctx, conn); err != nil && ctx.Err() == nil {
 				cause := fmt.Errorf("hold the lead: %w: %w", fleet.ErrUnavailable, err)
 				cancel(cause)
-				<-ended // f must let go before anybody else leads here
+				<-ended //nolint:errcheck // the cause is the error; f must let go before anybody else leads here
 				return true, cause
 			}
 		}

@@ -42,7 +42,7 @@ func Migrate(ctx context.Context, ownerURL string, log *slog.Logger) (err error)
 	if err := checkServer(ctx, db); err != nil {
 		return err
 	}
-	provider, err := newProvider(db, log)
+	provider, err := newProvider(db)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func Migrate(ctx context.Context, ownerURL string, log *slog.Logger) (err error)
 	return nil
 }
 
-func newProvider(db *sql.DB, log *slog.Logger) (*goose.Provider, error) {
+func newProvider(db *sql.DB) (*goose.Provider, error) {
 	files, err := migrations()
 	if err != nil {
 		return nil, err

@@ -124,7 +124,7 @@ func poolConfig(c Config) (*pgxpool.Config, error) {
 	bound(config.ConnConfig)
 	config.MaxConns = defaultMaxConns
 	if c.MaxConns > 0 {
-		config.MaxConns = int32(min(c.MaxConns, 1000)) //nolint:gosec // bounded
+		config.MaxConns = int32(min(c.MaxConns, 1000))
 	}
 	config.MaxConnIdleTime = 5 * time.Minute
 	config.MaxConnLifetime = time.Hour

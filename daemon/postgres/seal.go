@@ -49,7 +49,7 @@ func (s *sealer) seal(c *fleet.RegistryCredentials, definitionID string) ([]byte
 	if _, err := rand.Read(sealed[1:]); err != nil {
 		return nil, fmt.Errorf("make nonce: %w", err)
 	}
-	return s.aead.Seal(sealed, sealed[1:], plain, []byte(definitionID)), nil
+	return s.aead.Seal(sealed, sealed[1:], plain, []byte(definitionID)), nil //nolint:gosec // the nonce has just been drawn
 }
 
 var errSealed = errors.New("open registry credentials: they were stored under another secret key; store them again")

@@ -116,7 +116,7 @@ func (d *DaemonHandle) Start(t testing.TB) {
 // Launch starts the daemon and does not wait.
 func (d *DaemonHandle) Launch(t testing.TB) {
 	t.Helper()
-	cmd := exec.Command(d.binary, "serve", "--listen", d.listen, "--data-dir", d.DataDir, "--log-level", "debug", "--host-ports", hostPorts()) //nolint:gosec // our own binary
+	cmd := exec.Command(d.binary, "serve", "--listen", d.listen, "--data-dir", d.DataDir, "--log-level", "debug", "--host-ports", hostPorts())
 	cmd.Env = append(os.Environ(),
 		"WEDSYNC_DATABASE_URL="+d.DB.AppURL,
 		"WEDSYNC_MIGRATE_DATABASE_URL="+d.DB.OwnerURL,
@@ -235,7 +235,7 @@ func wedsyncd(t testing.TB) string {
 			return
 		}
 		builtDaemon.path = filepath.Join(dir, "wedsyncd")
-		cmd := exec.Command("go", "build", "-o", builtDaemon.path, "./daemon/wedsyncd") //nolint:gosec // fixed arguments
+		cmd := exec.Command("go", "build", "-o", builtDaemon.path, "./daemon/wedsyncd")
 		cmd.Dir = moduleDir()
 		if out, err := cmd.CombinedOutput(); err != nil {
 			builtDaemon.err = fmt.Errorf("build wedsyncd: %w\n%s", err, out)

@@ -105,7 +105,7 @@ func StartPostgres(ctx context.Context, dir string) (serverURL string, stop func
 }
 
 func startServer(ctx context.Context, dir string) (*embedded.Server, error) {
-	if err := os.MkdirAll(dir, 0o711); err != nil { //nolint:gosec // the server's user passes through
+	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return nil, fmt.Errorf("make directory: %w", err)
 	}
 	return embedded.Start(ctx, embedded.Config{
@@ -127,7 +127,7 @@ var postgresServer = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("make directory: %w", err)
 	}
-	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the server's user passes through
+	if err := os.Chmod(dir, 0o711); err != nil {
 		return "", fmt.Errorf("open directory: %w", err)
 	}
 	server, err := startServer(context.Background(), dir)
@@ -148,7 +148,7 @@ kill -QUIT "$1"
 n=0
 while kill -0 "$1" 2>/dev/null && [ $n -lt 50 ]; do n=$((n+1)); sleep 0.1; done
 rm -rf "$2"`
-	cmd := exec.Command("/bin/sh", "-c", script, "sh", strconv.Itoa(server.Pid()), dir) //nolint:gosec,noctx // outlives this process
+	cmd := exec.Command("/bin/sh", "-c", script, "sh", strconv.Itoa(server.Pid()), dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	pipe, err := cmd.StdinPipe()
 	if err != nil {
@@ -162,7 +162,7 @@ rm -rf "$2"`
 }
 
 // keptPipe stays open as long as this process lives.
-var keptPipe io.WriteCloser
+var keptPipe io.WriteCloser //nolint:unused // to be held is its use
 
 // templateOf is the server's template database with the current schema. Test
 // programs that need it at the same time take turns to make it.

@@ -16,7 +16,7 @@ const nobodyID = 65534
 // findAccount is the daemon's own user, or where that is root the owner of the
 // cluster that is there, or the user postgres, or nobody.
 func findAccount(data string) (account, error) {
-	self := account{uid: uint32(os.Geteuid()), gid: uint32(os.Getegid())} //nolint:gosec // never negative on Unix
+	self := account{uid: uint32(os.Geteuid()), gid: uint32(os.Getegid())}
 	info, err := os.Lstat(data)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -15,7 +15,7 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres"
 )
 
-// ErrNotInstalled: the machine has no Postgres server programs. Its message says what to install.
+// ErrNotInstalled says that the machine has no Postgres server programs. Its message says what to install.
 var ErrNotInstalled = errors.New("no Postgres server programs (initdb, postgres) are installed: install them, on Debian and Ubuntu with apt-get install postgresql")
 
 // places are where systems put the server programs, beside the PATH.
@@ -79,8 +79,8 @@ func installed(ctx context.Context, a account) []binaries {
 		}
 	}
 	for n, p := range dirs {
-		if real, err := filepath.EvalSymlinks(p); err == nil {
-			dirs[n] = filepath.Dir(real)
+		if target, err := filepath.EvalSymlinks(p); err == nil {
+			dirs[n] = filepath.Dir(target)
 		}
 	}
 	for _, pattern := range places {
@@ -111,7 +111,7 @@ func inspect(ctx context.Context, a account, dir string) (binaries, bool) {
 			return b, false
 		}
 	}
-	out, err := exec.CommandContext(ctx, b.path("postgres"), "--version").Output() //nolint:gosec // a fixed place or the PATH
+	out, err := exec.CommandContext(ctx, b.path("postgres"), "--version").Output()
 	if err != nil {
 		return b, false
 	}

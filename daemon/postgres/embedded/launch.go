@@ -98,7 +98,7 @@ func (s *Server) initCluster(ctx context.Context, bin binaries, sync bool) error
 	if !sync {
 		args = append(args, "--no-sync")
 	}
-	cmd := exec.CommandContext(ctx, bin.path("initdb"), args...) //nolint:gosec // found by findBinaries
+	cmd := exec.CommandContext(ctx, bin.path("initdb"), args...)
 	s.prepare(cmd, bin, files)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -136,7 +136,7 @@ func (s *Server) run(bin binaries, c Config) error {
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		args = append(args, "-c", name+"="+all[name])
 	}
-	cmd := exec.Command(bin.path("postgres"), args...) //nolint:gosec,noctx // found by findBinaries; Stop ends it
+	cmd := exec.Command(bin.path("postgres"), args...) //nolint:noctx // found by findBinaries; Stop ends it
 	s.prepare(cmd, bin, files)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
@@ -173,7 +173,7 @@ func (l layout) openFor(dirs ...string) (openDirs, error) {
 		if l.account.mayReach(dir) {
 			continue
 		}
-		f, err := os.Open(dir) //nolint:gosec // a directory of ours
+		f, err := os.Open(dir)
 		if err != nil {
 			o.close()
 			return o, fmt.Errorf("open directory of Postgres: %w", err)
@@ -202,7 +202,7 @@ func freshLog(path string) (*os.File, error) {
 	if err := os.Rename(path, path+".old"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("rotate Postgres's log: %w", err)
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600) //nolint:gosec // in our directory
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open Postgres's log: %w", err)
 	}

@@ -35,7 +35,7 @@ func newLayout(dataDir string) (layout, error) {
 		return layout{}, fmt.Errorf("find data directory: %w", err)
 	}
 	root := filepath.Join(dir, "postgres")
-	if err := os.Mkdir(root, 0o711); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // the server's user passes through
+	if err := os.Mkdir(root, 0o711); err != nil && !errors.Is(err, fs.ErrExist) {
 		return layout{}, fmt.Errorf("make directory for Postgres: %w", err)
 	}
 	return layout{
