@@ -58,7 +58,7 @@ func (d *demo) ensureCLI(ctx context.Context, l *line) error {
 // only what changed.
 func (d *demo) build(ctx context.Context, l *line) error {
 	before := d.fingerprint("wedsyncd") + d.fingerprint("terraform-provider-wedsync")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", d.path("bin")+"/", ".", "./daemon/wedsyncd")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", d.path("bin")+"/", ".", "./daemon/wedsyncd")
 	cmd.Dir = d.root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -124,21 +124,21 @@ func (d *demo) clearEngine(ctx context.Context, l *line) error {
 			return err
 		}
 	}
-	return l.did("clear")
+	return l.did("nothing is left")
 }
 
 // endEngine ends the Engine if it was up that started it.
 func (d *demo) endEngine(ctx context.Context, l *line) error {
 	socket, err := machine.SocketOf(d.engine)
 	if err != nil {
-		return l.found("it was there before")
+		return l.found("not ours, left alone")
 	}
 	engine, err := machine.FindEngine(d.path("docker"), socket)
 	if err != nil {
 		return err
 	}
 	if engine == nil {
-		return l.found("it was there before")
+		return l.found("not ours, left alone")
 	}
 	if err := engine.Stop(); err != nil {
 		return err

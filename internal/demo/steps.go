@@ -48,6 +48,7 @@ func (s *stepper) run(ctx context.Context, title string, do func(context.Context
 type line struct {
 	*stepper
 	began time.Time
+	shown time.Time // when Write last showed something
 	lines int
 }
 
@@ -60,7 +61,9 @@ func (l *line) beat(done <-chan struct{}) {
 			return
 		case <-ticker.C:
 			l.mu.Lock()
-			fmt.Fprint(l.out, ".")
+			if time.Since(l.shown) >= beat {
+				fmt.Fprint(l.out, ".")
+			}
 			l.mu.Unlock()
 		}
 	}
@@ -74,12 +77,13 @@ func (l *line) Write(p []byte) (int, error) {
 		fmt.Fprintf(l.out, "\n    %s", strings.TrimRight(text, "\n"))
 		l.lines++
 	}
+	l.shown = time.Now()
 	return len(p), nil
 }
 
 // found ends the step: it was done before.
 func (l *line) found(detail string) error {
-	l.end("as it was: " + detail)
+	l.end("found: " + detail)
 	return nil
 }
 

@@ -179,7 +179,7 @@ func build(ctx context.Context, t Tool, version, source, path string, progress i
 	began := time.Now()
 	partial := path + ".partial"
 	defer os.Remove(partial)
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", t.LDFlags, "-o", partial, t.Package)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", t.LDFlags, "-o", partial, t.Package)
 	cmd.Dir = source
 	// Pure Go needs no C compiler. The settings of a surrounding go command are not the tool module's.
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GOOS=", "GOARCH=")

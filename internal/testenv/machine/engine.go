@@ -191,6 +191,26 @@ func removeNetworkTraces() {
 	}
 }
 
+// anotherEngineRuns reports whether an Engine runs in this process's network namespace.
+func anotherEngineRuns() bool {
+	const namespace = "ns/net"
+	own, err := os.Readlink(filepath.Join("/proc/self", namespace))
+	if err != nil {
+		return true
+	}
+	names, _ := filepath.Glob("/proc/[0-9]*/comm")
+	for _, name := range names {
+		command, err := os.ReadFile(name)
+		if err != nil || strings.TrimSpace(string(command)) != "dockerd" {
+			continue
+		}
+		if other, err := os.Readlink(filepath.Join(filepath.Dir(name), namespace)); err == nil && other == own {
+			return true
+		}
+	}
+	return false
+}
+
 // Tail is the last lines of a file.
 func Tail(path string, lines int) string {
 	data, err := os.ReadFile(path)
