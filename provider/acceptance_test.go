@@ -1,0 +1,253 @@
+package provider_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+
+	"github.com/wedsync/terraform-provider-wedsync/client"
+	"github.com/wedsync/terraform-provider-wedsync/client/api"
+	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
+)
+
+// acceptance is a real daemon and what is declared on it.
+type acceptance struct {
+	t      *testing.T
+	client *client.Client
+	// repository is the demo image's, whose tags the steps use.
+	repository string
+	before     []string // containers as an earlier step left them
+}
+
+// config is a network, a definition that joins it and its deployment in staging.
+func (a *acceptance) config(tag, greeting string, replicas int) string {
+	return fmt.Sprintf(`
+resource "wedsync_network" "app" {
+  network_name = "app"
+  network_type = "internal"
+  environment  = "staging"
+}
+
+resource "wedsync_container_definition" "api" {
+  name         = "wedding-api"
+  service_name = "api"
+  image_name   = %q
+  image_tag    = %q
+
+  environment_config  = { GREETING = %q }
+  resource_limits     = { cpu = "500m", memory = "64Mi" }
+  scaling_config      = { min_replicas = 1, max_replicas = 5 }
+  network_config      = { ports = [8080], internal_networks = [wedsync_network.app.network_name] }
+  health_check_config = { endpoint = "/health", interval = 1, timeout = 1, retries = 3 }
+  runtime_config      = { user = "10001:10001", read_only_root_filesystem = true, stop_timeout = 5 }
+}
+
+resource "wedsync_deployment" "api" {
+  definition_id       = wedsync_container_definition.api.id
+  definition_revision = wedsync_container_definition.api.revision
+  environment         = wedsync_network.app.environment
+  replicas            = %d
+}
+`, a.repository, tag, greeting, replicas)
+}
+
+// tag is the tag of the demo image in a version.
+func (a *acceptance) tag(version string, options ...testenv.ImageOption) string {
+	a.t.Helper()
+	repository, tag, ok := strings.Cut(testenv.DemoImage(a.t, version, options...), ":")
+	if !ok || a.repository != "" && a.repository != repository {
+		a.t.Fatalf("demo image %s:%s is not a tag of %s", repository, tag, a.repository)
+	}
+	a.repository = repository
+	return tag
+}
+
+// docker runs the Docker client and returns the words that it printed.
+func (a *acceptance) docker(args ...string) []string {
+	a.t.Helper()
+	out, err := exec.CommandContext(a.t.Context(), "docker", args...).Output() //nolint:gosec // the arguments are this file's
+	if err != nil {
+		a.t.Fatalf("docker %s: %v", strings.Join(args, " "), err)
+	}
+	return strings.Fields(string(out))
+}
+
+// definition reads the one definition.
+func (a *acceptance) definition() api.Definition {
+	a.t.Helper()
+	page, err := a.client.ListDefinitions(a.t.Context(), api.ListDefinitionsOptions{Name: "wedding-api"})
+	if err != nil || len(page.Definitions) != 1 {
+		a.t.Fatalf("definitions %v, error %v; want one", page.Definitions, err)
+	}
+	return page.Definitions[0]
+}
+
+// containers are the engine's running containers of the definition.
+func (a *acceptance) containers() []string {
+	a.t.Helper()
+	ids := a.docker("ps", "--quiet", "--no-trunc", "--filter", "label=wedsync.definition="+a.definition().ID)
+	slices.Sort(ids)
+	return ids
+}
+
+// runs checks how many containers run, what they were given, and how many of
+// them ran before.
+func (a *acceptance) runs(count, kept int, greeting string) resource.TestCheckFunc {
+	return func(*terraform.State) error {
+		now := a.containers()
+		var same int
+		for _, id := range now {
+			if slices.Contains(a.before, id) {
+				same++
+			}
+			if environment := a.docker("inspect", "--format", "{{.Config.Env}}", id); !strings.Contains(strings.Join(environment, " "), "GREETING="+greeting) {
+				return fmt.Errorf("container %s has the environment %v, want GREETING=%s", id, environment, greeting)
+			}
+		}
+		if len(now) != count || same != kept {
+			return fmt.Errorf("%d containers run, %d of them from before; want %d and %d", len(now), same, count, kept)
+		}
+		a.before = now
+		return nil
+	}
+}
+
+// loseOne removes a container behind the daemon's back and waits until the
+// daemon has as many again.
+func (a *acceptance) loseOne() {
+	a.t.Helper()
+	lost := a.before[0]
+	a.docker("rm", "--force", lost)
+	ctx, cancel := context.WithTimeout(a.t.Context(), time.Minute)
+	defer cancel()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		healthy, err := a.healthyInstances(ctx)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		if now := a.containers(); healthy == len(a.before) && len(now) == len(a.before) && !slices.Contains(now, lost) {
+			a.before = now
+			return
+		}
+		select {
+		case <-ctx.Done():
+			a.t.Fatalf("container %s did not come back: %v", lost, a.containers())
+		case <-ticker.C:
+		}
+	}
+}
+
+func (a *acceptance) healthyInstances(ctx context.Context) (n int, err error) {
+	for instance, err := range a.client.AllInstances(ctx, api.ListInstancesOptions{Environment: "staging", Status: api.InstanceRunning}) {
+		if err != nil {
+			return n, err
+		}
+		if instance.HealthStatus == api.HealthHealthy {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// nothingIsLeft checks that the daemon knows of nothing any more.
+func (a *acceptance) nothingIsLeft(*terraform.State) error {
+	ctx := context.Background()
+	definitions, err1 := a.client.ListDefinitions(ctx, api.ListDefinitionsOptions{})
+	networks, err2 := a.client.ListNetworks(ctx, api.ListNetworksOptions{})
+	instances, err3 := a.client.ListInstances(ctx, api.ListInstancesOptions{})
+	live, err4 := a.client.ListDeployments(ctx, api.ListDeploymentsOptions{Live: true})
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return err
+	}
+	if n := definitions.TotalCount + networks.TotalCount + instances.TotalCount + live.TotalCount; n != 0 {
+		return fmt.Errorf("%d definitions, %d networks, %d instances and %d live deployments are left",
+			definitions.TotalCount, networks.TotalCount, instances.TotalCount, live.TotalCount)
+	}
+	return nil
+}
+
+// TestAcc goes the whole way with a real daemon, a real engine and both CLIs.
+func TestAcc(t *testing.T) {
+	eachCLI(t, func(t *testing.T) {
+		daemon := testenv.Daemon(t)
+		useDaemon(t, daemon.Endpoint, daemon.Token)
+		installation, err := daemon.Installation(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := &acceptance{t: t, client: daemon.Client(t)}
+		resource.UnitTest(t, resource.TestCase{
+			ProtoV6ProviderFactories: protoV6,
+			CheckDestroy:             a.nothingIsLeft,
+			Steps:                    a.steps(),
+		})
+		testenv.AssertNoLeftovers(t, installation)
+	})
+}
+
+func (a *acceptance) steps() []resource.TestStep {
+	v1, v2, crashing := a.tag("v1"), a.tag("v2"), a.tag("v3", testenv.Crashing())
+	crashed := regexp.MustCompile(`(?s)Deployment failed.*wedding-api-staging.*exit\s+code\s+1.*keeps\s+running\s+revision\s+2`)
+	return []resource.TestStep{
+		{
+			Config: a.config(v1, "hello", 2),
+			Check:  a.runs(2, 0, "hello"),
+			ConfigStateChecks: append(runsRevision(1, v1, 2),
+				has(deploymentAddress, at("image_digest"), knownvalue.StringRegexp(regexp.MustCompile(`sha256:[0-9a-f]{64}$`))),
+				has(networkAddress, at("engine_name"), knownvalue.NotNull())),
+		},
+		{
+			Config:           a.config(v1, "hello", 2),
+			ConfigPlanChecks: preApply(plancheck.ExpectEmptyPlan()),
+		},
+		{ // another tag and variable: in place for Terraform, new containers for the engine
+			Config: a.config(v2, "welcome", 2),
+			ConfigPlanChecks: preApply(
+				planned(networkAddress, plancheck.ResourceActionNoop),
+				planned(definitionAddress, plancheck.ResourceActionUpdate),
+				planned(deploymentAddress, plancheck.ResourceActionUpdate),
+			),
+			Check:             a.runs(2, 0, "welcome"),
+			ConfigStateChecks: runsRevision(2, v2, 2),
+		},
+		{ // more replicas keep those that run
+			Config:            a.config(v2, "welcome", 3),
+			Check:             a.runs(3, 2, "welcome"),
+			ConfigStateChecks: runsRevision(2, v2, 3),
+		},
+		{ResourceName: networkAddress, ImportState: true, ImportStateVerify: true},
+		{ResourceName: networkAddress, ImportState: true, ImportStateVerify: true, ImportStateId: "staging/app"},
+		{ResourceName: definitionAddress, ImportState: true, ImportStateVerify: true},
+		{ResourceName: definitionAddress, ImportState: true, ImportStateVerify: true, ImportStateId: "wedding-api"},
+		{ResourceName: deploymentAddress, ImportState: true, ImportStateVerify: true},
+		{ResourceName: deploymentAddress, ImportState: true, ImportStateVerify: true, ImportStateId: "wedding-api/staging"},
+		{ // what crashes does not replace what runs, and the error says why
+			Config:      a.config(crashing, "welcome", 3),
+			ExpectError: crashed,
+		},
+		{
+			Config:            a.config(v2, "welcome", 3),
+			Check:             a.runs(3, 3, "welcome"),
+			ConfigStateChecks: []statecheck.StateCheck{has(deploymentAddress, at("live_revision"), knownvalue.Int64Exact(4))},
+		},
+		{ // a container that is lost comes back without Terraform, which sees no change
+			PreConfig:        a.loseOne,
+			Config:           a.config(v2, "welcome", 3),
+			ConfigPlanChecks: preApply(plancheck.ExpectEmptyPlan()),
+		},
+	}
+}
