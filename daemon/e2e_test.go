@@ -17,7 +17,7 @@ import (
 )
 
 // patience bounds every wait of these tests.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // fixture is a daemon with a definition of the demo application.
 type fixture struct {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/wedsync/terraform-provider-wedsync/client"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres/embedded"
 )
 
 // startPatience bounds how long a daemon may take to be ready.
@@ -35,6 +37,7 @@ type DaemonHandle struct {
 
 	binary string
 	listen string
+	env    []string // where its database is
 	mu     sync.Mutex
 	cmd    *exec.Cmd
 	exited chan struct{}
@@ -45,19 +48,41 @@ type DaemonHandle struct {
 // engine with it. When the test fails, the daemon's log is printed.
 func Daemon(t testing.TB) *DaemonHandle {
 	t.Helper()
+	d := newDaemon(t)
+	d.DB = Database(t)
+	d.env = []string{"WEDSYNC_DATABASE_URL=" + d.DB.AppURL, "WEDSYNC_MIGRATE_DATABASE_URL=" + d.DB.OwnerURL}
+	d.Start(t)
+	return d
+}
+
+// StandaloneDaemon is Daemon on a Postgres of the daemon's own, which keeps what
+// it has acknowledged through a loss of power, as the one for tests does not.
+func StandaloneDaemon(t testing.TB) *DaemonHandle {
+	t.Helper()
+	d := newDaemon(t)
+	d.env = []string{"WEDSYNC_DATABASE_URL=", "WEDSYNC_MIGRATE_DATABASE_URL="}
+	d.Start(t)
+	server, err := embedded.Attach(t.Context(), embedded.Config{DataDir: d.DataDir, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.DB = DB{OwnerURL: server.OwnerURL(), AppURL: server.AppURL()}
+	return d
+}
+
+// newDaemon is a daemon that was not started yet, with its end arranged for.
+func newDaemon(t testing.TB) *DaemonHandle {
+	t.Helper()
 	Docker(t)
-	d := &DaemonHandle{DataDir: t.TempDir(), DB: Database(t), Token: "test-administrator-token-" + t.Name(), binary: wedsyncd(t), log: &lockedBuffer{}}
-	d.Token = strings.Map(visibleASCII, d.Token)
+	d := &DaemonHandle{DataDir: t.TempDir(), Token: strings.Map(visibleASCII, "test-administrator-token-"+t.Name()), binary: wedsyncd(t), log: &lockedBuffer{}}
 	d.listen = freeAddress(t)
 	d.Endpoint = "http://" + d.listen
 	t.Cleanup(func() {
-		d.Kill()
+		d.clear(t)
 		if t.Failed() {
 			t.Logf("log of wedsyncd:\n%s", d.Log())
 		}
-		d.clear(t)
 	})
-	d.Start(t)
 	return d
 }
 
@@ -75,12 +100,13 @@ func (d *DaemonHandle) Installation(ctx context.Context) (string, error) {
 	return id, nil
 }
 
-// clear removes what the daemon has left in the engine.
+// clear ends the daemon and removes what it has left in the engine.
 func (d *DaemonHandle) clear(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), clearTimeout)
 	defer cancel()
 	id, err := d.Installation(ctx)
+	d.Stop()
 	if err == nil {
 		err = ClearInstallation(ctx, id)
 	}
@@ -117,11 +143,7 @@ func (d *DaemonHandle) Start(t testing.TB) {
 func (d *DaemonHandle) Launch(t testing.TB) {
 	t.Helper()
 	cmd := exec.Command(d.binary, "serve", "--listen", d.listen, "--data-dir", d.DataDir, "--log-level", "debug", "--host-ports", hostPorts())
-	cmd.Env = append(os.Environ(),
-		"WEDSYNC_DATABASE_URL="+d.DB.AppURL,
-		"WEDSYNC_MIGRATE_DATABASE_URL="+d.DB.OwnerURL,
-		"WEDSYNC_BOOTSTRAP_TOKEN="+d.Token,
-	)
+	cmd.Env = append(append(os.Environ(), d.env...), "WEDSYNC_BOOTSTRAP_TOKEN="+d.Token)
 	cmd.Stdout, cmd.Stderr = d.log, d.log
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start wedsyncd: %v", err)
