@@ -160,8 +160,11 @@ func withSystemPath(env []string) []string {
 
 // removeNetworkTraces removes the default bridge and the firewall chains, which
 // every Engine makes at its start and none removes at its end. It tries each; one
-// that is not there is no matter.
+// that is not there is no matter. Where another Engine runs, they are its own.
 func removeNetworkTraces() {
+	if anotherEngineRuns() {
+		return
+	}
 	if ip := program("ip"); ip != "" {
 		_ = exec.Command(ip, "link", "delete", "docker0").Run()
 	}
