@@ -77,7 +77,7 @@ func (a *acceptance) tag(version string, options ...testenv.ImageOption) string 
 // docker runs the Docker client and returns the words that it printed.
 func (a *acceptance) docker(args ...string) []string {
 	a.t.Helper()
-	out, err := exec.CommandContext(a.t.Context(), "docker", args...).Output() //nolint:gosec // the arguments are this file's
+	out, err := exec.CommandContext(a.t.Context(), "docker", args...).Output()
 	if err != nil {
 		a.t.Fatalf("docker %s: %v", strings.Join(args, " "), err)
 	}
