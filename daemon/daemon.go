@@ -82,7 +82,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	}
 	defer p.close()
 	log.Info("wedsyncd is ready", "address", d.Addr(), "version", c.Version, "data_dir", c.DataDir, "engine", p.engine.Host())
-	return p.run(ctx, d.listener)
+	return p.run(ctx, d.listener, db)
 }
 
 // parts are the daemon's parts, wired together.
@@ -101,7 +101,7 @@ func (p *parts) close() {
 }
 
 // assemble opens the store and wires everything that works on it.
-func (d *Daemon) assemble(ctx context.Context, db database) (_ *parts, err error) {
+func (d *Daemon) assemble(ctx context.Context, db *database) (_ *parts, err error) {
 	c, log := d.config, d.config.Logger
 	store, err := c.open(ctx, db)
 	if err != nil {
@@ -131,7 +131,7 @@ func (d *Daemon) assemble(ctx context.Context, db database) (_ *parts, err error
 	return c.wire(store, engine, tokens), nil
 }
 
-func (c Config) open(ctx context.Context, db database) (*postgres.Store, error) {
+func (c Config) open(ctx context.Context, db *database) (*postgres.Store, error) {
 	key, err := c.secretKey()
 	if err != nil {
 		return nil, err
@@ -162,10 +162,11 @@ func (c Config) wire(store *postgres.Store, engine *docker.Engine, tokens *acces
 }
 
 // run serves the API, and leads as soon as no other daemon does.
-func (p *parts) run(ctx context.Context, listener net.Listener) error {
+func (p *parts) run(ctx context.Context, listener net.Listener, db *database) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serve(ctx, listener, p.handler, p.log) })
 	group.Go(func() error { return p.store.Lead(ctx, p.lead) })
+	group.Go(func() error { return db.keep(ctx) })
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -205,7 +206,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      60 * time.Second,
+		WriteTimeout:      5 * time.Minute, // a deploy may have to ask a slow registry
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/access"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
@@ -12,39 +13,86 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres/embedded"
 )
 
+// restartPause is the time between two tries to start the daemon's own Postgres again.
+const restartPause = 2 * time.Second
+
 // database is where the state is kept, ready to be opened.
 type database struct {
 	ownerURL string // migrates
 	url      string // everything else
-	stop     func() error
+	log      *slog.Logger
+	// own is the daemon's own server and start makes it; nil where the database is somebody else's.
+	own   *embedded.Server
+	start func(context.Context) (*embedded.Server, error)
 }
 
 // reach finds the configured database, or starts the daemon's own. attach takes
 // the running one of another process as it is, without stopping it in the end.
-func (c Config) reach(ctx context.Context, log *slog.Logger, attach bool) (database, error) {
+func (c Config) reach(ctx context.Context, log *slog.Logger, attach bool) (*database, error) {
 	if c.Database.URL != "" {
 		owner := c.Database.MigrateURL
 		if owner == "" {
 			owner = c.Database.URL
 		}
-		return database{ownerURL: owner, url: c.Database.URL, stop: func() error { return nil }}, nil
+		return &database{ownerURL: owner, url: c.Database.URL, log: log}, nil
 	}
 	start := embedded.Start
 	if attach {
 		start = embedded.Attach
 	}
-	server, err := start(ctx, embedded.Config{DataDir: c.DataDir, Logger: log})
+	d := &database{log: log, start: func(ctx context.Context) (*embedded.Server, error) {
+		return start(ctx, embedded.Config{DataDir: c.DataDir, Logger: log})
+	}}
+	var err error
+	d.own, err = d.start(ctx)
 	if errors.Is(err, embedded.ErrNotInstalled) {
-		return database{}, fmt.Errorf("%w; or name a database with --database-url", err)
+		return nil, fmt.Errorf("%w; or name a database with --database-url", err)
 	}
 	if err != nil {
-		return database{}, fmt.Errorf("start the daemon's own Postgres: %w", err)
+		return nil, fmt.Errorf("start the daemon's own Postgres: %w", err)
 	}
-	return database{ownerURL: server.OwnerURL(), url: server.AppURL(), stop: server.Stop}, nil
+	d.ownerURL, d.url = d.own.OwnerURL(), d.own.AppURL()
+	return d, nil
+}
+
+// stop ends the daemon's own server.
+func (d *database) stop() error {
+	if d.own == nil {
+		return nil
+	}
+	return d.own.Stop()
+}
+
+// keep starts the daemon's own server again whenever it ends by itself, until
+// the context ends. Requests meanwhile are answered as unavailable.
+func (d *database) keep(ctx context.Context) error {
+	for d.own != nil {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.own.Done():
+		}
+		d.log.Error("the daemon's own Postgres has ended by itself; starting it again")
+		_ = d.own.Stop() // lets go of the data directory
+		for {
+			server, err := d.start(ctx)
+			if err == nil {
+				d.own = server
+				break
+			}
+			d.log.Error("cannot start the daemon's own Postgres again; trying once more", "error", err)
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(restartPause):
+			}
+		}
+	}
+	return nil
 }
 
 // migrate brings the schema up to date; daemons that start together take turns.
-func (d database) migrate(ctx context.Context, log *slog.Logger) error {
+func (d *database) migrate(ctx context.Context, log *slog.Logger) error {
 	if err := postgres.Migrate(ctx, d.ownerURL, log); err != nil {
 		return fmt.Errorf("migrate the database: %w", err)
 	}

@@ -2,12 +2,17 @@ package daemon_test
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -352,4 +357,87 @@ func TestPublishedPorts(t *testing.T) {
 			t.Errorf("health on port %d: %s", port, res.Status)
 		}
 	}
+}
+
+// TestOwnPostgres runs the daemon without a database of somebody else's.
+func TestOwnPostgres(t *testing.T) {
+	f := &fixture{DaemonHandle: testenv.StandaloneDaemon(t)}
+	f.client = f.Client(t)
+	d := f.define(t, "api", "v1")
+	f.deploy(t, d.ID, 1)
+	before := containers(t, d.ID)
+	same := func(t *testing.T) {
+		t.Helper()
+		eventually(t, "the definition can be read again", func() bool {
+			_, err := f.client.GetDefinition(t.Context(), d.ID)
+			return err == nil
+		})
+		if now := containers(t, d.ID); !slices.Equal(now, before) {
+			t.Errorf("containers %v, want those of before, %v", now, before)
+		}
+	}
+	postmaster := func(t *testing.T) string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(f.DataDir, "postgres", "data", "postmaster.pid"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, _, _ := strings.Cut(string(text), "\n")
+		return pid
+	}
+	t.Run("daemon killed", func(t *testing.T) {
+		server := postmaster(t)
+		f.Kill()
+		f.Start(t)
+		same(t)
+		if now := postmaster(t); now != server {
+			t.Errorf("Postgres %s was not found again: %s runs", server, now)
+		}
+	})
+	t.Run("daemon stopped", func(t *testing.T) {
+		server := postmaster(t)
+		f.Stop()
+		eventually(t, "the process of its Postgres is gone", func() bool {
+			_, err := os.Stat("/proc/" + server)
+			return errors.Is(err, fs.ErrNotExist)
+		})
+		f.Start(t)
+		same(t)
+	})
+	t.Run("Postgres killed", func(t *testing.T) {
+		server := postmaster(t)
+		pid, err := strconv.Atoi(server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "another Postgres runs", func() bool {
+			text, err := os.ReadFile(filepath.Join(f.DataDir, "postgres", "data", "postmaster.pid"))
+			return err == nil && !strings.HasPrefix(string(text), server+"\n")
+		})
+		same(t)
+	})
+	t.Run("token commands beside the daemon", func(t *testing.T) {
+		secret := f.Run(t, "token", "create", "reader", "--role", "developer", "--environment", "staging")
+		c, err := client.New(f.Endpoint, strings.TrimSpace(secret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.GetDefinition(t.Context(), d.ID); err != nil {
+			t.Errorf("read with the new token: %v", err)
+		}
+		if err := c.DeleteDefinition(t.Context(), d.ID); !client.IsForbidden(err) {
+			t.Errorf("delete with the new token: %v, want it forbidden", err)
+		}
+		if list := f.Run(t, "token", "list"); !strings.Contains(list, "reader") || strings.Contains(list, strings.TrimSpace(secret)) {
+			t.Errorf("list of tokens:\n%s", list)
+		}
+		f.Run(t, "token", "revoke", "reader")
+		eventually(t, "the revoked token ends", func() bool {
+			_, err := c.GetDefinition(t.Context(), d.ID)
+			return client.IsUnauthenticated(err)
+		})
+	})
 }

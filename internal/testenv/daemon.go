@@ -292,3 +292,18 @@ func hostPorts() string {
 	from := 20000 + os.Getpid()%80*100
 	return fmt.Sprintf("%d-%d", from, from+99)
 }
+
+// Run runs a command of wedsyncd on the daemon's data directory and database,
+// and returns what it printed.
+func (d *DaemonHandle) Run(t testing.TB, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), d.binary, append([]string{"--data-dir", d.DataDir}, args...)...) //nolint:gosec // our own binary
+	cmd.Env = append(os.Environ(), d.env...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("wedsyncd %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return string(out)
+}
