@@ -51,7 +51,7 @@ func Migrate(ctx context.Context, ownerURL string, log *slog.Logger) (err error)
 		log.Info("migrated the database", "version", r.Source.Version, "duration", r.Duration)
 	}
 	if err != nil {
-		return translate("apply migrations", migrationCause(err))
+		return fmt.Errorf("apply migrations: %w", migrationCause(err))
 	}
 	return nil
 }

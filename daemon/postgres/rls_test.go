@@ -345,6 +345,27 @@ func TestNoClaims(t *testing.T) {
 	}
 }
 
+// TestTokenLookupLeavesNoClaims: what the look-up may see ends with it.
+func TestTokenLookupLeavesNoClaims(t *testing.T) {
+	db := testenv.Database(t)
+	seedRows(t, connect(t, db.OwnerURL))
+	conn := connect(t, db.AppURL)
+	inRollback(t, conn, "", func(tx pgx.Tx) error {
+		var found, visible int
+		err := tx.QueryRow(t.Context(), `SELECT count(*) FROM wedsync_token_by_hash(decode(repeat('ab', 32), 'hex'))`).Scan(&found)
+		if err != nil {
+			return err
+		}
+		if err := tx.QueryRow(t.Context(), `SELECT count(*) FROM api_tokens`).Scan(&visible); err != nil {
+			return err
+		}
+		if found != 1 || visible != 0 {
+			t.Errorf("the look-up finds %d tokens and leaves %d visible; want 1 and 0", found, visible)
+		}
+		return nil
+	}, nil)
+}
+
 // TestForgedAuthor: nobody writes into the trail or the history under another's name.
 func TestForgedAuthor(t *testing.T) {
 	db := testenv.Database(t)

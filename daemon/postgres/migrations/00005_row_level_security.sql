@@ -25,22 +25,25 @@ CREATE FUNCTION wedsync_everywhere() RETURNS BOOLEAN LANGUAGE sql STABLE PARALLE
     RETURN coalesce(public.wedsync_claims() -> 'environments' ? '*', false);
 
 -- Finds a token before any principal is known: it runs with the rights of the
--- owner and claims of its own, which end with it.
+-- owner, whom the policies bind too, and so takes claims of its own for the one
+-- query. (A SET clause would do, but is for superusers only.)
 -- +goose StatementBegin
 CREATE FUNCTION wedsync_token_by_hash(hash BYTEA)
     RETURNS TABLE (id UUID, prefix TEXT, created_at TIMESTAMPTZ, expires_at TIMESTAMPTZ, revoked_at TIMESTAMPTZ,
                    last_used_at TIMESTAMPTZ, principal_id UUID, principal_name TEXT, principal_role TEXT,
                    principal_environments TEXT[], principal_created_at TIMESTAMPTZ)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path = pg_catalog, pg_temp
-    SET request.jwt.claims = '{"role": "system_admin", "sub": "00000000-0000-7000-8000-000000000001", "environments": ["*"]}'
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    before TEXT := coalesce(current_setting('request.jwt.claims', true), '');
 BEGIN
+    PERFORM set_config('request.jwt.claims', '{"role": "system_admin"}', true);
     RETURN QUERY
     SELECT t.id, t.prefix, t.created_at, t.expires_at, t.revoked_at, t.last_used_at,
            p.id, p.name, p.role, p.environments, p.created_at
     FROM public.api_tokens t JOIN public.principals p ON p.id = t.principal_id
     WHERE t.token_hash = hash;
+    PERFORM set_config('request.jwt.claims', before, true);
 END
 $$;
 -- +goose StatementEnd

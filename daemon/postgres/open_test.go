@@ -1,0 +1,199 @@
+package postgres_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres"
+	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
+)
+
+func tryOpen(c postgres.Config) error {
+	if c.SecretKey == nil {
+		c.SecretKey = testKey
+	}
+	c.Logger = slog.New(slog.DiscardHandler)
+	s, err := postgres.Open(context.Background(), c)
+	if err == nil {
+		s.Close()
+	}
+	return err
+}
+
+func wantMessage(t *testing.T, err error, part string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), part) {
+		t.Errorf("error is %v, want it to say %q", err, part)
+	}
+}
+
+// login makes a role for the test and returns the database's URL for it.
+func login(t *testing.T, db testenv.DB, attributes string) (name, login string) {
+	t.Helper()
+	u, err := url.Parse(db.OwnerURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name = strings.ReplaceAll(strings.TrimPrefix(u.Path, "/"), "wedsync_test", "login")
+	conn := connect(t, db.OwnerURL)
+	exec(t, conn, "CREATE ROLE "+name+" LOGIN PASSWORD 'x' "+attributes)
+	t.Cleanup(func() {
+		exec(t, conn, "DROP OWNED BY "+name+" CASCADE")
+		exec(t, conn, "REVOKE ALL ON SCHEMA public FROM "+name)
+		exec(t, conn, "DROP ROLE "+name)
+	})
+	u.User = url.UserPassword(name, "x")
+	return name, u.String()
+}
+
+func TestOpenRefuses(t *testing.T) {
+	db := testenv.Database(t)
+	empty := testenv.EmptyDatabase(t)
+	for name, tt := range map[string]struct {
+		config postgres.Config
+		says   string
+	}{
+		"short key":   {postgres.Config{URL: db.AppURL, SecretKey: []byte("short")}, "32 random bytes"},
+		"ports":       {postgres.Config{URL: db.AppURL, HostPortMin: 30000, HostPortMax: 20000}, "range 30000-20000"},
+		"not a URL":   {postgres.Config{URL: "postgres://u:hunter2@[::1"}, "cannot be read"},
+		"no schema":   {postgres.Config{URL: empty.AppURL}, "run wedsyncd migrate"},
+		"unreachable": {postgres.Config{URL: "postgres://u@127.0.0.1:1/x"}, "unavailable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := tryOpen(tt.config)
+			wantMessage(t, err, tt.says)
+			if err != nil && strings.Contains(err.Error(), "hunter2") {
+				t.Error("the error holds the password")
+			}
+		})
+	}
+}
+
+func TestOpenRefusesOtherVersions(t *testing.T) {
+	db := testenv.Database(t)
+	conn := connect(t, db.OwnerURL)
+	exec(t, conn, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)`)
+	wantMessage(t, tryOpen(postgres.Config{URL: db.AppURL}), "use a newer wedsyncd")
+	exec(t, conn, `DELETE FROM goose_db_version WHERE version_id > 1`)
+	wantMessage(t, tryOpen(postgres.Config{URL: db.AppURL}), "run wedsyncd migrate")
+}
+
+// TestLogins: whoever may become wedsync_app may be the daemon's login; it then is that role.
+func TestLogins(t *testing.T) {
+	t.Run("stranger", func(t *testing.T) {
+		db := testenv.Database(t)
+		_, u := login(t, db, "")
+		wantMessage(t, tryOpen(postgres.Config{URL: u}), "may not become wedsync_app")
+	})
+	t.Run("member", func(t *testing.T) {
+		db := testenv.Database(t)
+		name, u := login(t, db, "")
+		exec(t, connect(t, db.OwnerURL), "GRANT wedsync_app TO "+name)
+		if err := tryOpen(postgres.Config{URL: u}); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("superuser", func(t *testing.T) {
+		db := testenv.Database(t)
+		seedRows(t, connect(t, db.OwnerURL))
+		s := openURL(t, db.OwnerURL)
+		r, err := s.ListInstances(as(t, s, developer, "staging"), fleet.InstanceFilter{}, fleet.Page{})
+		if err != nil || r.Total != 1 {
+			t.Errorf("reads %d instances, %v; want only staging's", r.Total, err)
+		}
+	})
+	t.Run("the tables are the role's own", func(t *testing.T) {
+		db := testenv.Database(t)
+		exec(t, connect(t, db.OwnerURL), "ALTER TABLE container_definitions OWNER TO wedsync_app")
+		wantMessage(t, tryOpen(postgres.Config{URL: db.AppURL}), "row level security would not hold")
+	})
+}
+
+// TestOrdinaryOwner migrates as an owner that is no superuser, as hosted databases have it.
+func TestOrdinaryOwner(t *testing.T) {
+	testenv.Database(t) // so that the role wedsync_app is there
+	db := testenv.EmptyDatabase(t)
+	name, u := login(t, db, "CREATEROLE")
+	conn := connect(t, db.OwnerURL)
+	exec(t, conn, "GRANT ALL ON SCHEMA public TO "+name)
+	exec(t, conn, "GRANT wedsync_app TO "+name+" WITH ADMIN OPTION")
+	if err := postgres.Migrate(t.Context(), u, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatalf("migrate: %v", err)
+	}
+	s := openURL(t, u)
+	ctx := as(t, s, admin, "*")
+	call, _ := fleet.CallFrom(ctx)
+	hash := sha256.Sum256([]byte(call.Principal.Name))
+	if found, err := s.TokenByHash(t.Context(), hash[:]); err != nil || found.Principal.ID != call.Principal.ID {
+		t.Errorf("found %+v, %v", found, err)
+	}
+	createDefinition(t, s, "api")
+	// Forced row level security holds for the owner too.
+	var n int
+	if err := connect(t, u).QueryRow(t.Context(), "SELECT count(*) FROM container_definitions").Scan(&n); err != nil || n != 0 {
+		t.Errorf("the owner reads %d rows without claims, %v", n, err)
+	}
+}
+
+func TestMigrateTwiceAndAtOnce(t *testing.T) {
+	db := testenv.EmptyDatabase(t)
+	errs := make(chan error, 4)
+	for range cap(errs) {
+		go func() { errs <- postgres.Migrate(t.Context(), db.OwnerURL, slog.New(slog.DiscardHandler)) }()
+	}
+	for range cap(errs) {
+		if err := receive(t, "a migration", errs); err != nil {
+			t.Error(err)
+		}
+	}
+	s := openURL(t, db.AppURL)
+	id, err := s.Installation(t.Context())
+	if err != nil || id == "" {
+		t.Errorf("installation is %q, %v", id, err)
+	}
+	if err := postgres.Migrate(t.Context(), db.OwnerURL, slog.New(slog.DiscardHandler)); err != nil {
+		t.Error(err)
+	}
+	if again, err := s.Installation(t.Context()); err != nil || again != id {
+		t.Errorf("installation became %q, %v; was %q", again, err, id)
+	}
+}
+
+func TestMaintain(t *testing.T) {
+	s, db := open(t)
+	conn := connect(t, db.OwnerURL)
+	exec(t, conn, `DO $$ DECLARE p regclass; BEGIN FOR p IN SELECT inhrelid::regclass FROM pg_inherits
+		WHERE inhparent = 'container_metric_samples'::regclass LOOP EXECUTE 'DROP TABLE ' || p; END LOOP; END $$`)
+	if err := s.Maintain(system(t)); err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_inherits WHERE inhparent = 'container_metric_samples'::regclass`).Scan(&n); err != nil || n != 15 {
+		t.Errorf("%d partitions, %v; want today's and a fortnight's", n, err)
+	}
+}
+
+// TestLostConnections: a server that goes away is unavailable, and no more once it is back.
+func TestLostConnections(t *testing.T) {
+	s, db := open(t)
+	if err := s.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, connect(t, db.OwnerURL), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'wedsync_app'`)
+	waitFor(t, "the connections to be made anew", func() bool {
+		_, err := s.Workloads(system(t))
+		if err != nil {
+			wantKind(t, err, fleet.ErrUnavailable)
+		}
+		return err == nil
+	})
+	s.Close()
+	if err := s.Ping(t.Context()); err == nil {
+		t.Error("a closed store answers")
+	}
+}
