@@ -163,12 +163,16 @@ func (c Config) wire(store *postgres.Store, engine *docker.Engine, tokens *acces
 
 // run serves the API, and leads as soon as no other daemon does.
 func (p *parts) run(ctx context.Context, listener net.Listener, db *database) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serve(ctx, listener, p.handler, p.log) })
-	group.Go(func() error { return p.store.Lead(ctx, p.lead) })
-	group.Go(func() error { return db.keep(ctx) })
-	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return serve(groupCtx, listener, p.handler, p.log) })
+	group.Go(func() error { return p.store.Lead(groupCtx, p.lead) })
+	group.Go(func() error { return db.keep(groupCtx) })
+	err := group.Wait()
+	if ctx.Err() == nil {
 		return err
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		p.log.Warn("ended while something was wrong", "error", err)
 	}
 	return nil
 }

@@ -48,8 +48,9 @@ type DaemonHandle struct {
 // engine with it. When the test fails, the daemon's log is printed.
 func Daemon(t testing.TB) *DaemonHandle {
 	t.Helper()
+	db := Database(t) // first, so that it is dropped last
 	d := newDaemon(t)
-	d.DB = Database(t)
+	d.DB = db
 	d.env = []string{"WEDSYNC_DATABASE_URL=" + d.DB.AppURL, "WEDSYNC_MIGRATE_DATABASE_URL=" + d.DB.OwnerURL}
 	d.Start(t)
 	return d

@@ -1,0 +1,74 @@
+package provider_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+
+	"github.com/wedsync/terraform-provider-wedsync/client/api"
+	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
+)
+
+// TestAccDaemonKilled kills the daemon with SIGKILL as soon as the rollout of an
+// apply is under way, and starts it again: the apply goes on to a good end. The
+// daemon's own tests do the same at many more moments.
+func TestAccDaemonKilled(t *testing.T) {
+	eachCLI(t, func(t *testing.T) {
+		daemon := testenv.Daemon(t)
+		useDaemon(t, daemon.Endpoint, daemon.Token)
+		a := &acceptance{t: t, client: daemon.Client(t)}
+		v1, v2 := a.tag("v1"), a.tag("v2")
+		var killing sync.WaitGroup
+		resource.UnitTest(t, resource.TestCase{
+			ProtoV6ProviderFactories: protoV6,
+			CheckDestroy:             a.nothingIsLeft,
+			Steps: []resource.TestStep{
+				{Config: a.config(v1, "hello", 2), Check: a.runs(2, 0, "hello")},
+				{
+					PreConfig: func() { killing.Go(func() { a.killDuringRollout(daemon) }) },
+					Config:    a.config(v2, "welcome", 2),
+					Check: func(s *terraform.State) error {
+						killing.Wait()
+						return a.runs(2, 0, "welcome")(s)
+					},
+					ConfigStateChecks: runsRevision(2, v2, 2),
+				},
+				{Config: a.config(v2, "welcome", 2), ConfigPlanChecks: preApply(plancheck.ExpectEmptyPlan())},
+			},
+		})
+	})
+}
+
+// killDuringRollout waits for a deployment in progress, kills the daemon and starts it again.
+func (a *acceptance) killDuringRollout(daemon *testenv.DaemonHandle) {
+	ctx, cancel := context.WithTimeout(a.t.Context(), time.Minute)
+	defer cancel()
+	if err := a.rolloutBegins(ctx); err != nil {
+		a.t.Error(err)
+		return
+	}
+	daemon.Kill()
+	daemon.Launch(a.t)
+}
+
+func (a *acceptance) rolloutBegins(ctx context.Context) error {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		page, err := a.client.ListDeployments(ctx, api.ListDeploymentsOptions{Status: api.DeploymentInProgress})
+		if err != nil || len(page.Deployments) > 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("no rollout begins: %w", ctx.Err())
+		case <-ticker.C:
+		}
+	}
+}
