@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,7 +12,7 @@ import (
 	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/client"
-	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres/embedded"
+	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
 	"github.com/wedsync/terraform-provider-wedsync/internal/testenv/machine"
 )
 
@@ -134,21 +133,8 @@ func (d *demo) stopDaemon(ctx context.Context) (stopped bool, err error) {
 			return false, err
 		}
 	}
-	orphan, err := d.stopPostgres(ctx)
+	orphan, err := testenv.StopPostgres(ctx, d.dataDir())
 	return process != nil || orphan, err
-}
-
-// stopPostgres ends a server that wedsyncd has not ended: it takes it over, as
-// the next wedsyncd would, and ends it in good order.
-func (d *demo) stopPostgres(ctx context.Context) (stopped bool, err error) {
-	if _, err := os.Stat(filepath.Join(d.dataDir(), "postgres", "data", "postmaster.pid")); err != nil {
-		return false, nil //nolint:nilerr // none has been started
-	}
-	server, err := embedded.Start(ctx, embedded.Config{DataDir: d.dataDir(), Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return false, fmt.Errorf("stop Postgres: %w", err)
-	}
-	return true, server.Stop()
 }
 
 // psql is the command that reads the database as its owner, whom row level

@@ -57,15 +57,32 @@ func Start(cmd *exec.Cmd, log, record, fingerprint string) (*Process, error) {
 		_ = cmd.Process.Kill()
 		return nil, fmt.Errorf("start %s: it ended at once; its log is %s", name, log)
 	}
+	if err := p.write(record); err != nil {
+		_ = cmd.Process.Kill()
+		return nil, err
+	}
+	return p, nil
+}
+
+// RecordSelf writes a record of this process, by which another can tell whether
+// it has ended.
+func RecordSelf(record string) error {
+	p := &Process{PID: os.Getpid()}
+	if err := p.identify(); err != nil {
+		return fmt.Errorf("record process: %w", err)
+	}
+	return p.write(record)
+}
+
+func (p *Process) write(record string) error {
 	data, err := json.Marshal(p)
 	if err == nil {
 		err = os.WriteFile(record, data, 0o600)
 	}
 	if err != nil {
-		_ = cmd.Process.Kill()
-		return nil, fmt.Errorf("record %s: %w", name, err)
+		return fmt.Errorf("record process: %w", err)
 	}
-	return p, nil
+	return nil
 }
 
 // Load reads a record that Start wrote. It returns nil when there is none, or

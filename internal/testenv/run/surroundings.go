@@ -17,6 +17,14 @@ import (
 // envPostgres names the variable that tells tests of a Postgres server that is there.
 const envPostgres = "WEDSYNC_TEST_POSTGRES_URL"
 
+const (
+	folderPattern = "wedsync-run-*"
+	ownerFile     = "run.json"
+	engineDir     = "docker"
+	engineSocket  = "docker.sock"
+	postgresDir   = "postgres"
+)
+
 // surroundings are what the command finds when it runs.
 type surroundings struct {
 	progress io.Writer
@@ -38,6 +46,7 @@ func (s *surroundings) prepare(ctx context.Context, cli bool) error {
 	if err := machine.Install(ctx, s.progress, requirements...); err != nil {
 		return err
 	}
+	s.sweep(ctx)
 	if err := s.makeDir(); err != nil {
 		return err
 	}
@@ -59,8 +68,11 @@ func (s *surroundings) prepare(ctx context.Context, cli bool) error {
 }
 
 func (s *surroundings) makeDir() (err error) {
-	if s.dir, err = os.MkdirTemp("", "wedsync-test-"); err != nil {
+	if s.dir, err = os.MkdirTemp("", folderPattern); err != nil {
 		return fmt.Errorf("make folder: %w", err)
+	}
+	if err := machine.RecordSelf(filepath.Join(s.dir, ownerFile)); err != nil {
+		return err
 	}
 	// Postgres under root's tests runs as another user, who must get through.
 	if err := os.Chmod(s.dir, 0o711); err != nil {
@@ -87,7 +99,7 @@ func (s *surroundings) findDocker(ctx context.Context) error {
 		}
 		return nil
 	}
-	engine, err := machine.StartEngine(ctx, filepath.Join(s.dir, "docker"), filepath.Join(s.dir, "docker.sock"))
+	engine, err := machine.StartEngine(ctx, filepath.Join(s.dir, engineDir), filepath.Join(s.dir, engineSocket))
 	if err != nil {
 		return err
 	}
@@ -107,7 +119,7 @@ func (s *surroundings) findPostgres(ctx context.Context) error {
 	if s.postgres != "" {
 		return nil
 	}
-	url, stop, err := testenv.StartPostgres(ctx, filepath.Join(s.dir, "postgres"))
+	url, stop, err := testenv.StartPostgres(ctx, filepath.Join(s.dir, postgresDir))
 	if err != nil {
 		return err
 	}
