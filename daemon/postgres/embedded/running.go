@@ -18,20 +18,20 @@ import (
 // watchEvery is how often a server that is not our child is looked after.
 const watchEvery = 200 * time.Millisecond
 
-// reuse finds a server that an earlier daemon has left running. A pid file that
-// a crash has left behind is removed, since Postgres would believe it when the
-// number belongs to another process now.
+// orphanPatience is how long the processes of a killed server may take to notice it.
+const orphanPatience = 30 * time.Second
+
+const pidFile = "postmaster.pid"
+
+// reuse finds a server that an earlier daemon has left running. Where there is
+// none it clears away what a crash has left behind.
 func (s *Server) reuse(ctx context.Context) (bool, error) {
-	file := filepath.Join(s.layout.data, "postmaster.pid")
-	pid, err := readPid(file)
-	if err != nil || pid == 0 {
+	pid, err := s.find(ctx)
+	if err != nil {
 		return false, err
 	}
-	if !serves(pid, s.layout.data) {
-		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return false, fmt.Errorf("remove a crashed server's pid file: %w", err)
-		}
-		return false, nil
+	if pid == 0 {
+		return false, s.layout.clearStale()
 	}
 	s.pid = pid
 	go s.watch(pid)
@@ -45,6 +45,44 @@ func (s *Server) reuse(ctx context.Context) (bool, error) {
 	}
 	s.log.Info("found Postgres running", "pid", pid, "socket", s.layout.socketDir)
 	return true, nil
+}
+
+// find is the process of a running server, zero when there is none. After a
+// server was killed it waits for the processes that it had begun, since two
+// servers on one cluster would destroy it.
+func (s *Server) find(ctx context.Context) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, orphanPatience)
+	defer cancel()
+	for {
+		pid, err := readPid(filepath.Join(s.layout.data, pidFile))
+		if err != nil {
+			return 0, err
+		}
+		if pid != 0 && serves(pid, s.layout.data) {
+			return pid, nil
+		}
+		orphans := serversIn(s.layout.data)
+		if len(orphans) == 0 {
+			return 0, nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("processes %v of a Postgres that has crashed still use the database in %s: end them", orphans, s.layout.data)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// clearStale removes the marks of a server that is gone. Postgres would believe
+// them when their process numbers belong to other processes now.
+func (l layout) clearStale() error {
+	socket := filepath.Join(l.socketDir, ".s.PGSQL."+port)
+	for _, path := range []string{filepath.Join(l.data, pidFile), socket + ".lock", socket} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove what a crashed Postgres has left: %w", err)
+		}
+	}
+	return nil
 }
 
 // watch closes done when a server that is not our child has ended.
@@ -73,26 +111,45 @@ func readPid(path string) (int, error) {
 	return pid, nil
 }
 
-// serves reports whether a process is alive and the server of the cluster: every
-// server's working directory is its cluster's. Where the system does not tell
-// that, every live process counts.
+// serves reports whether a process is alive and of the cluster's server. Where the
+// system does not tell, every live process counts.
 func serves(pid int, data string) bool {
 	if err := syscall.Kill(pid, 0); err != nil && !errors.Is(err, syscall.EPERM) {
 		return false
 	}
-	proc := filepath.Join("/proc", strconv.Itoa(pid))
-	if _, err := os.Stat("/proc/self"); err != nil {
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		return true
 	}
-	if stat, err := os.ReadFile(filepath.Join(proc, "stat")); err == nil && isZombie(string(stat)) {
+	info, err := os.Stat(data)
+	return err == nil && worksIn(pid, info)
+}
+
+// serversIn lists the processes of the cluster's server, where the system tells.
+func serversIn(data string) []int {
+	info, err := os.Stat(data)
+	if err != nil {
+		return nil
+	}
+	entries, _ := os.ReadDir("/proc") // none where there is no such directory
+	var pids []int
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && worksIn(pid, info) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// worksIn reports whether a process is Postgres's and works in a cluster: all
+// processes of a server have its directory as their working directory.
+func worksIn(pid int, cluster fs.FileInfo) bool {
+	proc := filepath.Join("/proc", strconv.Itoa(pid))
+	stat, err := os.ReadFile(filepath.Join(proc, "stat")) //nolint:gosec // proc
+	if err != nil || !strings.Contains(string(stat), "(postgres)") || isZombie(string(stat)) {
 		return false
 	}
 	cwd, err := os.Stat(filepath.Join(proc, "cwd"))
-	if err != nil {
-		return false
-	}
-	info, err := os.Stat(data)
-	return err == nil && os.SameFile(cwd, info)
+	return err == nil && os.SameFile(cwd, cluster)
 }
 
 // isZombie reads the state behind the program's name, which may hold anything but ends with the last parenthesis.
