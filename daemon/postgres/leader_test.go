@@ -177,6 +177,6 @@ func TestChanges(t *testing.T) {
 		t.Errorf("told of %+v, want %+v", got, web.Workload())
 	}
 	stop()
-	for range changes { //nolint:revive // until it is closed
+	for range changes {
 	}
 }

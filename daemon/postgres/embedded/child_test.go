@@ -49,7 +49,7 @@ func copyProgram() (dir string, err error) {
 	if err != nil {
 		return "", err
 	}
-	b, err := os.ReadFile(self) //nolint:gosec // this program
+	b, err := os.ReadFile(self)
 	if err != nil {
 		return "", err
 	}
@@ -57,7 +57,7 @@ func copyProgram() (dir string, err error) {
 		return "", err
 	}
 	program = filepath.Join(dir, "embedded.test")
-	return dir, errors.Join(os.Chmod(dir, 0o755), os.WriteFile(program, b, 0o755)) //nolint:gosec // other users run it
+	return dir, errors.Join(os.Chmod(dir, 0o755), os.WriteFile(program, b, 0o755))
 }
 
 func serve(dir string, attach bool) int {
@@ -134,7 +134,7 @@ func (r runner) dataDir(t *testing.T) string {
 // openTempDir is a short directory that everybody may pass through.
 func openTempDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "wedsync-")
+	dir, err := os.MkdirTemp("/tmp", "wedsync-") //nolint:usetesting // t.TempDir is closed to other users
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ type child struct {
 // start starts a daemon and waits until its server answers or it has failed.
 func (r runner) start(t *testing.T, dir string, env ...string) *child {
 	t.Helper()
-	c := &child{cmd: exec.Command(program)} //nolint:gosec // this program
+	c := &child{cmd: exec.Command(program)}
 	c.cmd.Dir = "/"
 	c.cmd.Env = append(os.Environ(), append(env, childVariable+"="+dir)...)
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: r.credential}

@@ -144,7 +144,7 @@ func serversIn(data string) []int {
 // processes of a server have its directory as their working directory.
 func worksIn(pid int, cluster fs.FileInfo) bool {
 	proc := filepath.Join("/proc", strconv.Itoa(pid))
-	stat, err := os.ReadFile(filepath.Join(proc, "stat")) //nolint:gosec // proc
+	stat, err := os.ReadFile(filepath.Join(proc, "stat"))
 	if err != nil || !strings.Contains(string(stat), "(postgres)") || isZombie(string(stat)) {
 		return false
 	}
