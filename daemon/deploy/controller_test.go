@@ -87,6 +87,8 @@ func TestControllerDeploys(t *testing.T) {
 		if n := r.engine.count("pull"); n != 2 { // with the intents, and before the creates
 			t.Errorf("%d pulls for three replicas, want 2", n)
 		}
+		r.engine.mu.Lock()
+		defer r.engine.mu.Unlock()
 		for _, c := range r.engine.containers {
 			if c.Epoch != 7 {
 				t.Errorf("container has epoch %d, want the controller's", c.Epoch)
@@ -141,6 +143,8 @@ func TestControllerFailsWhatCanNeverBe(t *testing.T) {
 		if now := r.engine.ids(); !slices.Equal(now, before) {
 			t.Errorf("containers %v, want those of before, %v", now, before)
 		}
+		r.store.mu.Lock()
+		defer r.store.mu.Unlock()
 		if r.store.target != live {
 			t.Errorf("target is %s, want the live deployment", r.store.target)
 		}
@@ -211,9 +215,9 @@ func TestControllerLeavesContainersAloneWithoutDatabase(t *testing.T) {
 		r.deploy(t, 2)
 		after(time.Second)
 		r.store.setDown(true)
-		calls := len(r.engine.calls)
+		calls := len(r.engine.since(0))
 		after(5 * time.Minute)
-		for _, call := range r.engine.calls[calls:] {
+		for _, call := range r.engine.since(calls) {
 			if !strings.HasPrefix(call, "list") {
 				t.Errorf("called %s without a database", call)
 			}

@@ -304,6 +304,13 @@ func (e *enginePretence) count(call string) (n int) {
 	return n
 }
 
+// since lists the calls after the first n.
+func (e *enginePretence) since(n int) []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.calls[n:])
+}
+
 // exit ends a container from outside.
 func (e *enginePretence) exit(id string, code int) {
 	e.mu.Lock()

@@ -298,7 +298,7 @@ func hostPorts() string {
 // and returns what it printed.
 func (d *DaemonHandle) Run(t testing.TB, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), d.binary, append([]string{"--data-dir", d.DataDir}, args...)...) //nolint:gosec // our own binary
+	cmd := exec.CommandContext(t.Context(), d.binary, append([]string{"--data-dir", d.DataDir}, args...)...)
 	cmd.Env = append(os.Environ(), d.env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
