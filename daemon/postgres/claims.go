@@ -50,14 +50,15 @@ func claimsOf(p fleet.Principal) (string, error) {
 }
 
 // read gives queries of one statement each, under the claims of the call.
-func (s *Store) read(ctx context.Context) (*dbsqlc.Queries, error) { return s.claimed(ctx, setClaims) }
-
-// list is read for queries whose plan depends on which filters are given.
-func (s *Store) list(ctx context.Context) (*dbsqlc.Queries, error) {
-	return s.claimed(ctx, setListClaims)
+func (s *Store) read(ctx context.Context) (*dbsqlc.Queries, error) {
+	db, err := s.claimed(ctx, setClaims)
+	if err != nil {
+		return nil, err
+	}
+	return dbsqlc.New(db), nil
 }
 
-func (s *Store) claimed(ctx context.Context, setting string) (*dbsqlc.Queries, error) {
+func (s *Store) claimed(ctx context.Context, setting string) (*claimed, error) {
 	call, err := callOf(ctx)
 	if err != nil {
 		return nil, err
@@ -66,7 +67,7 @@ func (s *Store) claimed(ctx context.Context, setting string) (*dbsqlc.Queries, e
 	if err != nil {
 		return nil, err
 	}
-	return dbsqlc.New(&claimed{pool: s.pool, setting: setting, claims: c}), nil
+	return &claimed{pool: s.pool, setting: setting, claims: c}, nil
 }
 
 // claimed runs each statement in one batch behind the setting of its claims. The

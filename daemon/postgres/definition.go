@@ -88,23 +88,18 @@ func (s *Store) ListDefinitions(ctx context.Context, f fleet.DefinitionFilter, p
 	if err != nil {
 		return none, err
 	}
-	q, err := s.list(ctx)
+	count := dbsqlc.CountDefinitionsParams{Name: nullable(f.Name), ServiceName: nullable(f.ServiceName)}
+	rows := dbsqlc.ListDefinitionsParams{
+		Name: count.Name, ServiceName: count.ServiceName,
+		AfterID: page.after, AfterName: page.afterName, MaxRows: page.rowsToFetch,
+	}
+	total, found, err := listRows(ctx, s, "list definitions",
+		func(q *dbsqlc.Queries) (int64, error) { return q.CountDefinitions(ctx, count) },
+		func(q *dbsqlc.Queries) ([]dbsqlc.ContainerDefinition, error) { return q.ListDefinitions(ctx, rows) })
 	if err != nil {
 		return none, err
 	}
-	count := dbsqlc.CountDefinitionsParams{Name: nullable(f.Name), ServiceName: nullable(f.ServiceName)}
-	total, err := q.CountDefinitions(ctx, count)
-	if err != nil {
-		return none, translate("count definitions", err)
-	}
-	rows, err := q.ListDefinitions(ctx, dbsqlc.ListDefinitionsParams{
-		Name: count.Name, ServiceName: count.ServiceName,
-		AfterID: page.after, AfterName: page.afterName, MaxRows: page.rowsToFetch,
-	})
-	if err != nil {
-		return none, translate("list definitions", err)
-	}
-	return resultOf(page, rows, total, definition, func(d fleet.Definition) cursor { return cursor{Name: d.Name, ID: d.ID} }), nil
+	return resultOf(page, found, total, definition, func(d fleet.Definition) cursor { return cursor{Name: d.Name, ID: d.ID} }), nil
 }
 
 // UpdateDefinition implements httpapi.Store.

@@ -224,29 +224,24 @@ func (s *Store) ListDeployments(ctx context.Context, f fleet.DeploymentFilter, p
 	if err != nil {
 		return none, err
 	}
-	q, err := s.list(ctx)
-	if err != nil {
-		return none, err
-	}
 	count := dbsqlc.CountDeploymentsParams{
 		DefinitionID: nullable(f.DefinitionID), Environment: nullable(f.Environment),
 		Status: nullable(string(f.Status)), OnlyLive: f.Live,
 	}
-	total, err := q.CountDeployments(ctx, count)
-	if err != nil {
-		return none, translate("count deployments", err)
-	}
-	rows, err := q.ListDeployments(ctx, dbsqlc.ListDeploymentsParams{
+	rows := dbsqlc.ListDeploymentsParams{
 		DefinitionID: count.DefinitionID, Environment: count.Environment, Status: count.Status, OnlyLive: count.OnlyLive,
 		BeforeID: page.after, MaxRows: page.rowsToFetch,
-	})
+	}
+	total, found, err := listRows(ctx, s, "list deployments",
+		func(q *dbsqlc.Queries) (int64, error) { return q.CountDeployments(ctx, count) },
+		func(q *dbsqlc.Queries) ([]dbsqlc.ListDeploymentsRow, error) { return q.ListDeployments(ctx, rows) })
 	if err != nil {
-		return none, translate("list deployments", err)
+		return none, err
 	}
 	convert := func(r dbsqlc.ListDeploymentsRow) fleet.Deployment {
 		return deployment(r.DeploymentHistory, r.DefinitionName, r.Live)
 	}
-	return resultOf(page, rows, total, convert, func(d fleet.Deployment) cursor { return cursor{ID: d.ID} }), nil
+	return resultOf(page, found, total, convert, func(d fleet.Deployment) cursor { return cursor{ID: d.ID} }), nil
 }
 
 func startedEvent(d fleet.Deployment) fleet.Event {

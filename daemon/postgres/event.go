@@ -85,10 +85,6 @@ func (s *Store) ListEvents(ctx context.Context, f fleet.EventFilter, p fleet.Pag
 	if err != nil {
 		return none, err
 	}
-	q, err := s.list(ctx)
-	if err != nil {
-		return none, err
-	}
 	count := dbsqlc.CountEventsParams{
 		InstanceID:   nullable(f.InstanceID),
 		DefinitionID: nullable(f.DefinitionID),
@@ -100,17 +96,16 @@ func (s *Store) ListEvents(ctx context.Context, f fleet.EventFilter, p fleet.Pag
 	if !f.Since.IsZero() {
 		count.Since = &f.Since
 	}
-	total, err := q.CountEvents(ctx, count)
-	if err != nil {
-		return none, translate("count events", err)
-	}
-	rows, err := q.ListEvents(ctx, dbsqlc.ListEventsParams{
+	rows := dbsqlc.ListEventsParams{
 		InstanceID: count.InstanceID, DefinitionID: count.DefinitionID, DeploymentID: count.DeploymentID,
 		NetworkID: count.NetworkID, Environment: count.Environment, EventType: count.EventType, Since: count.Since,
 		BeforeID: page.after, MaxRows: page.rowsToFetch,
-	})
-	if err != nil {
-		return none, translate("list events", err)
 	}
-	return resultOf(page, rows, total, event, func(e fleet.Event) cursor { return cursor{ID: e.ID} }), nil
+	total, found, err := listRows(ctx, s, "list events",
+		func(q *dbsqlc.Queries) (int64, error) { return q.CountEvents(ctx, count) },
+		func(q *dbsqlc.Queries) ([]dbsqlc.ContainerEvent, error) { return q.ListEvents(ctx, rows) })
+	if err != nil {
+		return none, err
+	}
+	return resultOf(page, found, total, event, func(e fleet.Event) cursor { return cursor{ID: e.ID} }), nil
 }

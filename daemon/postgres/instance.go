@@ -57,29 +57,24 @@ func (s *Store) ListInstances(ctx context.Context, f fleet.InstanceFilter, p fle
 	if err != nil {
 		return none, err
 	}
-	q, err := s.list(ctx)
-	if err != nil {
-		return none, err
-	}
 	count := dbsqlc.CountInstancesParams{
 		DefinitionID: nullable(f.DefinitionID), DeploymentID: nullable(f.DeploymentID), Environment: nullable(f.Environment),
 		ServiceName: nullable(f.ServiceName), Status: nullable(string(f.Status)),
 	}
-	total, err := q.CountInstances(ctx, count)
-	if err != nil {
-		return none, translate("count instances", err)
-	}
-	rows, err := q.ListInstances(ctx, dbsqlc.ListInstancesParams{
+	rows := dbsqlc.ListInstancesParams{
 		DefinitionID: count.DefinitionID, DeploymentID: count.DeploymentID, Environment: count.Environment,
 		ServiceName: count.ServiceName, Status: count.Status, BeforeID: page.after, MaxRows: page.rowsToFetch,
-	})
+	}
+	total, found, err := listRows(ctx, s, "list instances",
+		func(q *dbsqlc.Queries) (int64, error) { return q.CountInstances(ctx, count) },
+		func(q *dbsqlc.Queries) ([]dbsqlc.ListInstancesRow, error) { return q.ListInstances(ctx, rows) })
 	if err != nil {
-		return none, translate("list instances", err)
+		return none, err
 	}
 	convert := func(r dbsqlc.ListInstancesRow) fleet.Instance {
 		return instance(r.ContainerInstance, r.DefinitionName, r.ServiceName)
 	}
-	return resultOf(page, rows, total, convert, func(i fleet.Instance) cursor { return cursor{ID: i.ID} }), nil
+	return resultOf(page, found, total, convert, func(i fleet.Instance) cursor { return cursor{ID: i.ID} }), nil
 }
 
 // AddInstances implements deploy.Store. The rows come back in the order of instances.

@@ -81,23 +81,18 @@ func (s *Store) ListNetworks(ctx context.Context, f fleet.NetworkFilter, p fleet
 	if err != nil {
 		return none, err
 	}
-	q, err := s.list(ctx)
+	count := dbsqlc.CountNetworksParams{Environment: nullable(f.Environment), Name: nullable(f.Name)}
+	rows := dbsqlc.ListNetworksParams{
+		Environment: count.Environment, Name: count.Name,
+		AfterID: page.after, AfterName: page.afterName, MaxRows: page.rowsToFetch,
+	}
+	total, found, err := listRows(ctx, s, "list networks",
+		func(q *dbsqlc.Queries) (int64, error) { return q.CountNetworks(ctx, count) },
+		func(q *dbsqlc.Queries) ([]dbsqlc.ContainerNetwork, error) { return q.ListNetworks(ctx, rows) })
 	if err != nil {
 		return none, err
 	}
-	count := dbsqlc.CountNetworksParams{Environment: nullable(f.Environment), Name: nullable(f.Name)}
-	total, err := q.CountNetworks(ctx, count)
-	if err != nil {
-		return none, translate("count networks", err)
-	}
-	rows, err := q.ListNetworks(ctx, dbsqlc.ListNetworksParams{
-		Environment: count.Environment, Name: count.Name,
-		AfterID: page.after, AfterName: page.afterName, MaxRows: page.rowsToFetch,
-	})
-	if err != nil {
-		return none, translate("list networks", err)
-	}
-	return resultOf(page, rows, total, network, func(n fleet.Network) cursor { return cursor{Name: n.Name, ID: n.ID} }), nil
+	return resultOf(page, found, total, network, func(n fleet.Network) cursor { return cursor{Name: n.Name, ID: n.ID} }), nil
 }
 
 // UpdateNetwork implements deploy.Store. Name and environment are the network's
