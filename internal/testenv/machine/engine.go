@@ -132,7 +132,10 @@ func (e *Engine) Stop() error {
 	if err := os.RemoveAll(e.dir); err != nil {
 		return fmt.Errorf("remove Docker Engine's files: %w", err)
 	}
-	_ = os.Remove(strings.TrimPrefix(e.Host, "unix://")) // gone already unless it was killed
+	// The socket is gone already unless the Engine was killed; the folders go if nobody uses them.
+	for _, path := range []string{strings.TrimPrefix(e.Host, "unix://"), "/run/docker/plugins", "/run/docker"} {
+		_ = os.Remove(path)
+	}
 	return nil
 }
 
@@ -156,62 +159,6 @@ func mountCgroups(ctx context.Context) error {
 // withSystemPath lets dockerd find iptables and runc where PATH lacks the system folders.
 func withSystemPath(env []string) []string {
 	return append(env, "PATH="+os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin")
-}
-
-// removeNetworkTraces removes the default bridge and the firewall chains, which
-// every Engine makes at its start and none removes at its end. It tries each; one
-// that is not there is no matter. Where another Engine runs, they are its own.
-func removeNetworkTraces() {
-	if anotherEngineRuns() {
-		return
-	}
-	if ip := program("ip"); ip != "" {
-		_ = exec.Command(ip, "link", "delete", "docker0").Run()
-	}
-	iptables := program("iptables")
-	if iptables == "" {
-		return
-	}
-	chains := []struct{ table, chain string }{
-		{"filter", "DOCKER-USER"}, {"filter", "DOCKER-ISOLATION-STAGE-1"}, {"filter", "DOCKER-ISOLATION-STAGE-2"},
-		{"filter", "DOCKER-FORWARD"}, {"filter", "DOCKER-CT"}, {"filter", "DOCKER-BRIDGE"}, {"filter", "DOCKER"}, {"nat", "DOCKER"},
-	}
-	rules := [][]string{
-		{"-t", "filter", "-D", "FORWARD", "-j", "DOCKER-USER"},
-		{"-t", "filter", "-D", "FORWARD", "-j", "DOCKER-FORWARD"},
-		{"-t", "filter", "-D", "FORWARD", "-j", "DOCKER-ISOLATION-STAGE-1"},
-		{"-t", "nat", "-D", "PREROUTING", "-m", "addrtype", "--dst-type", "LOCAL", "-j", "DOCKER"},
-		{"-t", "nat", "-D", "OUTPUT", "!", "--dst", "127.0.0.0/8", "-m", "addrtype", "--dst-type", "LOCAL", "-j", "DOCKER"},
-	}
-	for _, c := range chains {
-		rules = append(rules, []string{"-t", c.table, "-F", c.chain})
-	}
-	for _, c := range chains {
-		rules = append(rules, []string{"-t", c.table, "-X", c.chain})
-	}
-	for _, rule := range rules {
-		_ = exec.Command(iptables, append([]string{"-w", "5"}, rule...)...).Run()
-	}
-}
-
-// anotherEngineRuns reports whether an Engine runs in this process's network namespace.
-func anotherEngineRuns() bool {
-	const namespace = "ns/net"
-	own, err := os.Readlink(filepath.Join("/proc/self", namespace))
-	if err != nil {
-		return true
-	}
-	names, _ := filepath.Glob("/proc/[0-9]*/comm")
-	for _, name := range names {
-		command, err := os.ReadFile(name)
-		if err != nil || strings.TrimSpace(string(command)) != "dockerd" {
-			continue
-		}
-		if other, err := os.Readlink(filepath.Join(filepath.Dir(name), namespace)); err == nil && other == own {
-			return true
-		}
-	}
-	return false
 }
 
 // Tail is the last lines of a file.
