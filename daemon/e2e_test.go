@@ -208,7 +208,7 @@ func TestFailedRolloutLeavesTheOldServing(t *testing.T) {
 		want   string
 	}{
 		{"crashes", func(r *api.UpdateDefinitionRequest) {
-			r.EnvironmentConfig = &map[string]string{"CRASH_AFTER": "50ms"}
+			r.EnvironmentConfig = &map[string]string{"CRASH_AFTER": "50ms", "FAIL_HEALTH": "true"}
 		}, "exited with code 1"},
 		{"never healthy", func(r *api.UpdateDefinitionRequest) {
 			r.EnvironmentConfig = &map[string]string{"FAIL_HEALTH": "true"}

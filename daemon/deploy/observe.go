@@ -8,6 +8,10 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
 
+// killed is the exit code of a process that SIGKILL ended. Engines do not always
+// learn that the kernel sent it because the memory ran out.
+const killed = 137
+
 // keptExits bounds how many exits an instance remembers.
 const keptExits = 2 * CrashLimit
 
@@ -91,6 +95,8 @@ func exitMessage(i fleet.Instance, c fleet.Container) string {
 	switch {
 	case c.OOMKilled:
 		return fmt.Sprintf("exited with code %d%s: it needed more memory than its limit", c.ExitCode, after)
+	case c.ExitCode == killed:
+		return fmt.Sprintf("exited with code %d%s: it was killed; if nobody did that, it needed more memory than its limit", c.ExitCode, after)
 	case c.Error != "":
 		return fmt.Sprintf("exited with code %d%s: %s", c.ExitCode, after, c.Error)
 	default:

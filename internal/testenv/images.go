@@ -51,8 +51,13 @@ func WithEnv(key, value string) ImageOption {
 	return func(variables map[string]string) { variables[key] = value }
 }
 
-// Crashing makes an image whose program ends with exit code 1 right after its start.
-func Crashing() ImageOption { return WithEnv("CRASH_AFTER", "1ms") }
+// Crashing makes an image whose program ends with exit code 1 right after its
+// start, and was not healthy before, however slow the machine is to end it.
+func Crashing() ImageOption {
+	return func(variables map[string]string) {
+		variables["CRASH_AFTER"], variables["FAIL_HEALTH"] = "1ms", "true"
+	}
+}
 
 // Unhealthy makes an image whose program runs, but whose health check always fails.
 func Unhealthy() ImageOption { return WithEnv("FAIL_HEALTH", "true") }
