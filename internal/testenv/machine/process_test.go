@@ -55,7 +55,7 @@ func TestProcessIsFoundByItsRecord(t *testing.T) {
 }
 
 func TestProcessThatIgnoresTermIsKilled(t *testing.T) {
-	p, _ := startShell(t, `trap "" TERM; : >"$READY"; while :; do sleep 600; done`)
+	p, _ := startShell(t, `trap "" TERM; : >"$READY"; exec sleep 600`)
 	if err := p.Stop(50 * time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
