@@ -13,6 +13,9 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
 
+// ambiguousTries bounds how often a start is tried while two networks have one name.
+const ambiguousTries = 50
+
 // isFleet reports whether the error has been translated already.
 func isFleet(err error) bool {
 	var e *fleet.Error
@@ -29,7 +32,7 @@ func (e *Engine) StartContainer(ctx context.Context, containerID string) error {
 	}
 	call, cancel := bounded(ctx, callTimeout)
 	defer cancel()
-	err := e.client.ContainerStart(call, containerID, container.StartOptions{})
+	err := e.start(call, containerID)
 	switch {
 	case err == nil:
 		return nil
@@ -46,6 +49,23 @@ func (e *Engine) StartContainer(ctx context.Context, containerID string) error {
 		return e.translate(ctx, "start container", err)
 	default:
 		return startError(err)
+	}
+}
+
+// start starts a container, again while its network's name stands for two: see stepAside.
+func (e *Engine) start(ctx context.Context, containerID string) error {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for tries := 1; ; tries++ {
+		err := e.client.ContainerStart(ctx, containerID, container.StartOptions{})
+		if err == nil || tries == ambiguousTries || !strings.Contains(err.Error(), "is ambiguous") {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
 	}
 }
 

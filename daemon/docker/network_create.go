@@ -51,7 +51,7 @@ func (e *Engine) createNamed(ctx context.Context, name string, n fleet.Network, 
 	for {
 		made, err := e.client.NetworkCreate(ctx, name, options)
 		if err == nil {
-			return network.Summary{ID: made.ID, Name: name, Labels: options.Labels}, nil
+			return network.Summary{ID: made.ID, Name: name, Labels: options.Labels}, e.stepAside(ctx, name, made.ID)
 		}
 		if !nameTaken(err) {
 			return network.Summary{}, e.networkError(ctx, n, err)
@@ -70,6 +70,27 @@ func (e *Engine) createNamed(ctx context.Context, name string, n fleet.Network, 
 			return network.Summary{}, err
 		}
 	}
+}
+
+// stepAside removes the network that was just made, with errOtherInstallation,
+// if another installation made one of that name at the same moment: engines let
+// both pass then, and start no container on either, because a container names its
+// network. Whoever sees the other one goes.
+func (e *Engine) stepAside(ctx context.Context, name, id string) error {
+	list, err := e.client.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(filters.Arg("name", name))})
+	if err != nil {
+		return e.translate(ctx, "list networks", err)
+	}
+	for _, n := range list {
+		if n.Name != name || n.ID == id || n.Labels[fleet.LabelInstallation] == e.installation {
+			continue
+		}
+		if err := e.client.NetworkRemove(ctx, id); err != nil && !cerrdefs.IsNotFound(err) {
+			return e.translate(ctx, "remove network "+name, err)
+		}
+		return errOtherInstallation
+	}
+	return nil
 }
 
 // same reports whether a network of the engine is the one that is to be created.

@@ -309,3 +309,27 @@ func TestNetworkOptions(t *testing.T) {
 		})
 	}
 }
+
+// TestTwoInstallationsAtOnce has two installations make the default network of
+// one environment at the same moment: each gets one of its own, and both run.
+func TestTwoInstallationsAtOnce(t *testing.T) {
+	for range 3 {
+		engines := []*Engine{newEngine(t), newEngine(t)}
+		errs := make(chan error, len(engines))
+		for _, e := range engines {
+			spec := demo(t, e, "twice")
+			go func() {
+				id, _, err := e.EnsureContainer(t.Context(), spec)
+				if err == nil {
+					err = e.StartContainer(t.Context(), id)
+				}
+				errs <- err
+			}()
+		}
+		for range engines {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
