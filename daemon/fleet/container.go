@@ -37,13 +37,15 @@ type Container struct {
 	State        ContainerState
 	ExitCode     int
 	OOMKilled    bool
-	Error        string // the engine's own message about a failed start
-	IPAddress    string
-	Node         string
-	Ports        map[int]int // container port → published host port
-	StartedAt    time.Time
-	FinishedAt   time.Time
-	CreatedAt    time.Time
+	// EngineStopped: it has exited because the engine was stopped or restarted.
+	EngineStopped bool
+	Error         string // the engine's own message about a failed start
+	IPAddress     string
+	Node          string
+	Ports         map[int]int // container port → published host port
+	StartedAt     time.Time
+	FinishedAt    time.Time
+	CreatedAt     time.Time
 }
 
 // ContainerEvent is one change that the engine reports.
@@ -91,7 +93,9 @@ type HealthUpdate struct {
 	Health     Health
 	// Changed asks for an event in the audit trail.
 	Changed bool
-	Result  HealthResult
+	// HealthySince is since when every check has passed; nil when the last one failed.
+	HealthySince *time.Time
+	Result       HealthResult
 	// Recent are the last results, oldest first.
 	Recent []HealthResult
 }

@@ -1,6 +1,10 @@
 package fleet
 
-import "time"
+import (
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
+)
 
 // DeploymentStatus is where a deployment stands.
 type DeploymentStatus string
@@ -27,8 +31,18 @@ const (
 // Strategy is how old replicas are replaced.
 type Strategy string
 
-// StrategyRollingUpdate starts the new replicas, waits until they are healthy, then removes the old ones.
-const StrategyRollingUpdate Strategy = "rolling_update"
+// Strategies.
+const (
+	// StrategyRollingUpdate replaces the old replicas a few at a time.
+	StrategyRollingUpdate Strategy = grammar.RollingUpdate
+	// StrategyBlueGreen makes a complete new set beside the old one and cuts over at once.
+	StrategyBlueGreen Strategy = grammar.BlueGreen
+	// StrategyCanary lets a growing share of new replicas prove itself beside the old set.
+	StrategyCanary Strategy = grammar.Canary
+)
+
+// Weights reports whether the strategy shares requests out between an old and a new set.
+func (s Strategy) Weights() bool { return s == StrategyBlueGreen || s == StrategyCanary }
 
 // Workload identifies what runs of one definition in one environment: the unit
 // that deployments replace and that one worker looks after.
@@ -51,10 +65,18 @@ type Deployment struct {
 	ImageDigest string
 	Spec        Spec
 	// Before and After are the numbers of replicas.
-	Before, After    int
-	Status           DeploymentStatus
-	Strategy         Strategy
-	RollbackTargetID string
+	Before, After int
+	Status        DeploymentStatus
+	Strategy      Strategy
+	Rollout       grammar.Rollout
+	// State is how far the strategy has come.
+	State RolloutState
+	// RollbackTargetID, on a rollback, is the deployment that it brings back, and
+	// RollbackOfID the one that it undoes; that one's RollbackID is the rollback.
+	RollbackTargetID, RollbackOfID, RollbackID string
+	// SupersedesID is the deployment that was in progress when this one began;
+	// that one's SupersededByID is this one.
+	SupersedesID, SupersededByID string
 	// Removal marks a deployment that takes the definition out of the environment.
 	Removal     bool
 	Live        bool
@@ -68,13 +90,50 @@ type Deployment struct {
 	CurrentStep                string
 }
 
+// RolloutState is what a rollout has to remember between two passes.
+type RolloutState struct {
+	// Weight is the share of the requests, in percent, that is meant for the
+	// deployment's own replicas; nil when the requests are shared by number of replicas.
+	Weight *int `json:"weight,omitempty"`
+	// WeightAt is since when.
+	WeightAt *time.Time `json:"weight_at,omitempty"`
+	// PulledAt is when the image was found to be there.
+	PulledAt *time.Time `json:"pulled_at,omitempty"`
+	// PausedAt is since when a user has it paused.
+	PausedAt *time.Time `json:"paused_at,omitempty"`
+	// PromotedAt is when a user promoted it.
+	PromotedAt *time.Time `json:"promoted_at,omitempty"`
+	// ProgressAt is when the progress deadline was last renewed, and Settled the
+	// number of healthy replicas that did it.
+	ProgressAt *time.Time `json:"progress_at,omitempty"`
+	Settled    int        `json:"settled,omitempty"`
+	// Trouble is why the last step has to be repeated.
+	Trouble string `json:"trouble,omitempty"`
+}
+
+// Phase is where a deployment stands, in one word.
+type Phase string
+
+// Phases of a deployment in progress.
+const (
+	PhasePulling           Phase = "pulling"
+	PhaseStarting          Phase = "starting"
+	PhaseCanary            Phase = "canary"
+	PhaseAwaitingPromotion Phase = "awaiting_promotion"
+	PhaseWarm              Phase = "warm"
+	PhaseDraining          Phase = "draining"
+	PhasePaused            Phase = "paused"
+)
+
 // DeploymentError is one thing that went wrong in a deployment.
 type DeploymentError struct {
-	InstanceID   string   `json:"instance_id,omitempty"`
-	InstanceName string   `json:"instance_name,omitempty"`
-	Step         string   `json:"step"`
-	Message      string   `json:"message"`
-	ExitCode     *int     `json:"exit_code,omitempty"`
+	InstanceID   string `json:"instance_id,omitempty"`
+	InstanceName string `json:"instance_name,omitempty"`
+	Step         string `json:"step"`
+	Message      string `json:"message"`
+	ExitCode     *int   `json:"exit_code,omitempty"`
+	// HealthOutput is what the last health check said.
+	HealthOutput string   `json:"health_output,omitempty"`
 	LogTail      []string `json:"log_tail,omitempty"`
 }
 
@@ -88,7 +147,27 @@ type DeployRequest struct {
 	Workload
 	Replicas *int // nil: the definition's minimum
 	Strategy Strategy
+	Rollout  grammar.Rollout
 	Notes    string
 	// Revision, when not nil, must be the definition's current one.
 	Revision *int
+}
+
+// RollbackRequest asks to bring back what an earlier deployment ran.
+type RollbackRequest struct {
+	// DeploymentID is the deployment to undo.
+	DeploymentID string
+	// TargetID is the deployment to bring back; empty means the stable one before it.
+	TargetID string
+	Reason   string
+	// Force also undoes a deployment that is not the current one, brings back one
+	// that never was stable, and supersedes another that is in progress.
+	Force bool
+}
+
+// ScaleRequest asks for another number of replicas of what is live.
+type ScaleRequest struct {
+	Workload
+	Replicas int
+	Reason   string
 }

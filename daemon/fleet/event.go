@@ -31,6 +31,12 @@ const (
 	EventDeploymentCompleted  = "deployment_completed"
 	EventDeploymentFailed     = "deployment_failed"
 	EventDeploymentSuperseded = "deployment_superseded"
+	EventDeploymentPaused     = "deployment_paused"
+	EventDeploymentResumed    = "deployment_resumed"
+	EventDeploymentPromoted   = "deployment_promoted"
+	EventDeploymentAborted    = "deployment_aborted"
+	EventDeploymentCutOver    = "deployment_cut_over"
+	EventDeploymentRolledBack = "deployment_rolled_back"
 
 	EventActionRequested = "action_requested"
 	EventTokenCreated    = "token_created"

@@ -91,6 +91,10 @@ type Instance struct {
 	Error       string
 	// RestartRequested is when a restart was last asked for.
 	RestartRequested *time.Time
+	// HealthySince is since when every check has passed, in this run.
+	HealthySince *time.Time
+	// DrainingSince is since when the instance is out of service, on its way to removal.
+	DrainingSince *time.Time
 	// Force asks for a kill rather than a graceful stop.
 	Force     bool
 	StartedAt *time.Time
