@@ -18,13 +18,22 @@ type Store interface {
 	// RegistryCredentials are nil when the definition has none.
 	RegistryCredentials(ctx context.Context, definitionID string) (*fleet.RegistryCredentials, error)
 	// CreateDeployment makes d the workload's target and supersedes a deployment
-	// that is still in progress. It sets ID (when empty), Before, StartedBy and StartedAt.
+	// that is still in progress; both rows say so. It sets ID (when empty), Before,
+	// StartedBy and StartedAt.
 	CreateDeployment(ctx context.Context, d fleet.Deployment) (fleet.Deployment, error)
 	Deployment(ctx context.Context, id string) (fleet.Deployment, error)
 	// UpdateDeployment reads, changes and writes a deployment that is in progress,
 	// under a row lock. Status completed makes it live (or, for a removal, leaves
-	// nothing live and no target); any other end makes the live one the target again.
+	// nothing live and no target), and what a completed rollback has undone is
+	// rolled_back from then on; any other end makes the live one the target again.
 	UpdateDeployment(ctx context.Context, id string, change func(*fleet.Deployment) ([]fleet.Event, error)) (fleet.Deployment, error)
+	// SteerDeployment is UpdateDeployment for a user's wish, which takes part in
+	// idempotency, or for an end that calls for a rollback. A rollback that is not
+	// nil begins in the same transaction, as the deployment that undoes this one.
+	SteerDeployment(ctx context.Context, id string, change func(*fleet.Deployment) ([]fleet.Event, error), rollback *fleet.Deployment) (fleet.Deployment, error)
+	// StableBefore is the newest deployment of d's workload before d that completed,
+	// was not rolled back and is no removal; ErrNotFound.
+	StableBefore(ctx context.Context, d fleet.Deployment) (fleet.Deployment, error)
 
 	Instance(ctx context.Context, id string) (fleet.Instance, error)
 	// AddInstances writes the intent to create instances. It leases host ports for

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 // Service accepts what users ask for: it checks, writes the wish and returns;
@@ -66,12 +68,14 @@ func (s *Service) plan(ctx context.Context, definition fleet.Definition, r fleet
 		faults = append(faults, fleet.FieldError{Field: "replica_count", Message: fmt.Sprintf(
 			"%d is above max_replicas of definition %q, which is %d", replicas, definition.Name, definition.Scaling.MaxReplicas)})
 	}
+	faults = append(faults, checkRollout(r.Rollout, definition.HealthCheck)...)
 	if len(faults) > 0 {
 		return fleet.Deployment{}, &fleet.InvalidError{Fields: faults}
 	}
-	strategy := r.Strategy
-	if strategy == "" {
-		strategy = fleet.StrategyRollingUpdate
+	strategy := cmp.Or(r.Strategy, fleet.StrategyRollingUpdate)
+	var begin fleet.RolloutState
+	if strategy.Weights() {
+		begin.Weight = new(0)
 	}
 	return fleet.Deployment{
 		DefinitionID:       definition.ID,
@@ -84,8 +88,25 @@ func (s *Service) plan(ctx context.Context, definition fleet.Definition, r fleet
 		After:              replicas,
 		Status:             fleet.DeploymentInProgress,
 		Strategy:           strategy,
+		Rollout:            r.Rollout,
+		State:              begin,
 		Notes:              r.Notes,
 	}, nil
+}
+
+// checkRollout checks a rollout's settings, by themselves and against the health
+// check: a rollout must not be judged before the check has a verdict.
+func checkRollout(r grammar.Rollout, check *fleet.HealthCheck) (faults []fleet.FieldError) {
+	for _, f := range r.Faults() {
+		faults = append(faults, fleet.FieldError{Field: "rollout_config." + f.Field, Message: f.Err.Error()})
+	}
+	if len(faults) > 0 || check == nil {
+		return faults
+	}
+	if err := r.FitsHealthCheck(check.StartPeriod, check.Interval, check.Retries); err != nil {
+		faults = append(faults, fleet.FieldError{Field: "rollout_config.healthy_deadline", Message: err.Error()})
+	}
+	return faults
 }
 
 // checkNetworks finds the networks that a definition names but the environment lacks, or has as another type.
@@ -164,6 +185,7 @@ func (s *Service) Remove(ctx context.Context, w fleet.Workload) (fleet.Deploymen
 		Spec:               last.Spec,
 		Status:             fleet.DeploymentInProgress,
 		Strategy:           fleet.StrategyRollingUpdate,
+		Rollout:            last.Rollout,
 		Removal:            true,
 	})
 }

@@ -85,6 +85,11 @@ type HealthTarget struct {
 	Check      HealthCheck
 	StartedAt  time.Time
 	Health     Health
+	// HealthySince is since when every check has passed; nil when the last one failed.
+	HealthySince *time.Time
+	// Settling is how long an instance is checked in quick succession after its
+	// first pass, so that a rollout can tell that no check failed meanwhile.
+	Settling time.Duration
 }
 
 // HealthUpdate is the newest verdict on an instance.

@@ -111,20 +111,6 @@ type RolloutState struct {
 	Trouble string `json:"trouble,omitempty"`
 }
 
-// Phase is where a deployment stands, in one word.
-type Phase string
-
-// Phases of a deployment in progress.
-const (
-	PhasePulling           Phase = "pulling"
-	PhaseStarting          Phase = "starting"
-	PhaseCanary            Phase = "canary"
-	PhaseAwaitingPromotion Phase = "awaiting_promotion"
-	PhaseWarm              Phase = "warm"
-	PhaseDraining          Phase = "draining"
-	PhasePaused            Phase = "paused"
-)
-
 // DeploymentError is one thing that went wrong in a deployment.
 type DeploymentError struct {
 	InstanceID   string `json:"instance_id,omitempty"`
@@ -171,3 +157,18 @@ type ScaleRequest struct {
 	Replicas int
 	Reason   string
 }
+
+// Command is what a user may tell a deployment in progress.
+type Command string
+
+// Commands.
+const (
+	// CommandPause keeps a rollout from starting or removing anything; its replicas are still watched.
+	CommandPause Command = "pause"
+	// CommandResume lets a paused rollout go on.
+	CommandResume Command = "resume"
+	// CommandPromote cuts a blue-green or canary rollout over as soon as all its replicas are healthy.
+	CommandPromote Command = "promote"
+	// CommandAbort ends a rollout as failed and brings back what was live.
+	CommandAbort Command = "abort"
+)

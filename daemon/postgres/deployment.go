@@ -7,6 +7,7 @@ import (
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres/dbsqlc"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 // CreateDeployment implements deploy.Store.
@@ -43,6 +44,12 @@ func (t *transaction) insertDeployment(ctx context.Context, d fleet.Deployment) 
 	if err != nil {
 		return d, err
 	}
+	return t.begin(ctx, w, d)
+}
+
+// begin makes d the target of a locked workload, in the place of what is in progress there.
+func (t *transaction) begin(ctx context.Context, w dbsqlc.Workload, d fleet.Deployment) (fleet.Deployment, error) {
+	var err error
 	if d.Before, err = t.replicasBefore(ctx, w); err != nil {
 		return d, err
 	}
@@ -51,14 +58,24 @@ func (t *transaction) insertDeployment(ctx context.Context, d fleet.Deployment) 
 			return d, err
 		}
 	}
-	if err := t.supersede(ctx, key, d.ID); err != nil {
+	if err := t.supersede(ctx, &d); err != nil {
 		return d, err
 	}
 	if err := t.InsertDeployment(ctx, deploymentColumns(d, t.call.Principal)); err != nil {
 		return d, err
 	}
+	if d.SupersedesID != "" {
+		if err := t.SetSupersededBy(ctx, dbsqlc.SetSupersededByParams{ID: d.SupersedesID, SupersededByID: &d.ID}); err != nil {
+			return d, err
+		}
+	}
+	if d.RollbackOfID != "" {
+		if err := t.SetRollback(ctx, dbsqlc.SetRollbackParams{ID: d.RollbackOfID, RollbackID: &d.ID}); err != nil {
+			return d, err
+		}
+	}
 	err = t.SetWorkload(ctx, dbsqlc.SetWorkloadParams{
-		DefinitionID: key.DefinitionID, Environment: key.Environment,
+		DefinitionID: d.DefinitionID, Environment: d.Environment,
 		TargetDeploymentID: &d.ID, LiveDeploymentID: w.LiveDeploymentID,
 	})
 	if err != nil {
@@ -98,9 +115,9 @@ func (t *transaction) replicasBefore(ctx context.Context, w dbsqlc.Workload) (in
 	return live.After, err
 }
 
-// supersede ends the workload's deployment in progress, if there is one, in favour of another.
-func (t *transaction) supersede(ctx context.Context, w fleet.Workload, by string) error {
-	rows, err := t.LockInProgress(ctx, dbsqlc.LockInProgressParams{DefinitionID: w.DefinitionID, Environment: w.Environment})
+// supersede ends the deployment in progress of d's workload, if there is one, in favour of d.
+func (t *transaction) supersede(ctx context.Context, d *fleet.Deployment) error {
+	rows, err := t.LockInProgress(ctx, dbsqlc.LockInProgressParams{DefinitionID: d.DefinitionID, Environment: d.Environment})
 	if err != nil {
 		return err
 	}
@@ -108,13 +125,18 @@ func (t *transaction) supersede(ctx context.Context, w fleet.Workload, by string
 		old := deployment(row.DeploymentHistory, row.DefinitionName, false)
 		now := time.Now().UTC()
 		old.Status, old.CompletedAt, old.CurrentStep = fleet.DeploymentFailed, &now, ""
-		old.Errors = append(old.Errors, fleet.DeploymentError{Step: "superseded", Message: "superseded by deployment " + by})
+		message := "superseded by deployment " + d.ID
+		if d.RollbackOfID == old.ID {
+			message = "rolled back by deployment " + d.ID + " before it was completed"
+		}
+		old.Errors = append(old.Errors, fleet.DeploymentError{Step: "superseded", Message: message})
+		d.SupersedesID = old.ID
 		if err := t.UpdateDeployment(ctx, progressColumns(old)); err != nil {
 			return err
 		}
 		err := t.record(ctx, fleet.Event{
 			DefinitionID: old.DefinitionID, DeploymentID: old.ID, Environment: old.Environment,
-			Type: fleet.EventDeploymentSuperseded, Data: map[string]any{"superseded_by": by},
+			Type: fleet.EventDeploymentSuperseded, Data: map[string]any{"superseded_by_id": d.ID},
 		})
 		if err != nil {
 			return err
@@ -138,31 +160,72 @@ func (t *transaction) deployment(ctx context.Context, id string) (fleet.Deployme
 	return deployment(row.DeploymentHistory, row.DefinitionName, row.Live), missing("deployment", id, err)
 }
 
+// StableBefore implements deploy.Store.
+func (s *Store) StableBefore(ctx context.Context, d fleet.Deployment) (fleet.Deployment, error) {
+	q, err := s.read(ctx)
+	if err != nil {
+		return fleet.Deployment{}, err
+	}
+	row, err := q.StableBefore(ctx, dbsqlc.StableBeforeParams{DefinitionID: d.DefinitionID, Environment: d.Environment, BeforeID: d.ID})
+	return deployment(row.DeploymentHistory, row.DefinitionName, row.Live), missing("stable deployment before", d.ID, err)
+}
+
 // UpdateDeployment implements deploy.Store. ErrConflict when the deployment has ended.
 func (s *Store) UpdateDeployment(ctx context.Context, id string, change func(*fleet.Deployment) ([]fleet.Event, error)) (fleet.Deployment, error) {
 	var after fleet.Deployment
-	err := s.write(ctx, "update deployment", func(t *transaction) error {
-		before, err := t.deployment(ctx, id)
-		if err != nil {
-			return err
-		}
-		key := before.Workload()
-		w, err := t.LockWorkload(ctx, dbsqlc.LockWorkloadParams{DefinitionID: key.DefinitionID, Environment: key.Environment})
-		if err != nil {
-			return missing("deployment", id, err)
-		}
-		if before, err = t.lockedDeployment(ctx, id); err != nil {
-			return err
-		}
-		after = before
-		after.Errors = slices.Clone(before.Errors)
-		events, err := change(&after)
-		if err != nil {
-			return err
-		}
-		return t.replaceDeployment(ctx, w, &after, events)
+	err := s.write(ctx, "update deployment", func(t *transaction) (err error) {
+		after, err = t.changeDeployment(ctx, id, change)
+		return err
 	})
 	return after, err
+}
+
+// SteerDeployment implements deploy.Store.
+func (s *Store) SteerDeployment(ctx context.Context, id string, change func(*fleet.Deployment) ([]fleet.Event, error), rollback *fleet.Deployment) (fleet.Deployment, error) {
+	var after fleet.Deployment
+	_, replayed, err := s.mutate(ctx, "steer deployment", func(t *transaction) (_ string, err error) {
+		if after, err = t.changeDeployment(ctx, id, change); err != nil || rollback == nil {
+			return id, err
+		}
+		w, err := t.LockWorkload(ctx, dbsqlc.LockWorkloadParams{DefinitionID: after.DefinitionID, Environment: after.Environment})
+		if err != nil {
+			return "", err
+		}
+		next := *rollback
+		next.RollbackOfID = id
+		if _, err := t.begin(ctx, w, next); err != nil {
+			return "", err
+		}
+		after, err = t.deployment(ctx, id)
+		return id, err
+	})
+	if err != nil || !replayed {
+		return after, err
+	}
+	return s.Deployment(ctx, id)
+}
+
+// changeDeployment locks the workload first, as everything does that changes what it should run.
+func (t *transaction) changeDeployment(ctx context.Context, id string, change func(*fleet.Deployment) ([]fleet.Event, error)) (fleet.Deployment, error) {
+	before, err := t.deployment(ctx, id)
+	if err != nil {
+		return before, err
+	}
+	key := before.Workload()
+	w, err := t.LockWorkload(ctx, dbsqlc.LockWorkloadParams{DefinitionID: key.DefinitionID, Environment: key.Environment})
+	if err != nil {
+		return before, missing("deployment", id, err)
+	}
+	if before, err = t.lockedDeployment(ctx, id); err != nil {
+		return before, err
+	}
+	after := before
+	after.Errors = slices.Clone(before.Errors)
+	events, err := change(&after)
+	if err != nil {
+		return after, err
+	}
+	return after, t.replaceDeployment(ctx, w, &after, events)
 }
 
 // lockedDeployment locks and reads a deployment that has not ended.
@@ -214,7 +277,24 @@ func (t *transaction) settle(ctx context.Context, w dbsqlc.Workload, d fleet.Dep
 	if err != nil {
 		return err
 	}
+	if d.Type == fleet.TypeRollback && d.Status == fleet.DeploymentCompleted {
+		if err := t.undone(ctx, d); err != nil {
+			return err
+		}
+	}
 	return t.notify(ctx, d.Workload())
+}
+
+// undone marks what a completed rollback has undone.
+func (t *transaction) undone(ctx context.Context, rollback fleet.Deployment) error {
+	marked, err := t.MarkRolledBack(ctx, rollback.RollbackOfID)
+	if err != nil || len(marked) == 0 {
+		return err
+	}
+	return t.record(ctx, fleet.Event{
+		DefinitionID: rollback.DefinitionID, DeploymentID: rollback.RollbackOfID, Environment: rollback.Environment,
+		Type: fleet.EventDeploymentRolledBack, Data: map[string]any{"rollback_id": rollback.ID, "rollback_target_id": rollback.RollbackTargetID},
+	})
 }
 
 // ListDeployments implements httpapi.Store: newest first.
@@ -250,7 +330,7 @@ func startedEvent(d fleet.Deployment) fleet.Event {
 		Data: map[string]any{
 			"deployment_type": string(d.Type), "image_tag": d.ImageTag, "image_digest": d.ImageDigest,
 			"definition_revision": d.DefinitionRevision, "instances_before": d.Before, "instances_after": d.After,
-			"is_removal": d.Removal,
+			"is_removal": d.Removal, "deployment_strategy": string(d.Strategy),
 		},
 	}
 }
@@ -269,14 +349,23 @@ func deploymentColumns(d fleet.Deployment, by fleet.Principal) dbsqlc.InsertDepl
 		InstancesBefore: d.Before, InstancesAfter: d.After, DeploymentStrategy: strategy,
 		RollbackTargetID: nullable(d.RollbackTargetID), IsRemoval: d.Removal, TotalSteps: d.TotalSteps,
 		CurrentStep: d.CurrentStep, StartedBy: nullable(by.ID), DeploymentNotes: nullable(d.Notes),
+		RolloutConfig: d.Rollout, RolloutState: d.State, RollbackOfID: nullable(d.RollbackOfID), SupersedesID: nullable(d.SupersedesID),
 	}
 }
 
 func progressColumns(d fleet.Deployment) dbsqlc.UpdateDeploymentParams {
 	return dbsqlc.UpdateDeploymentParams{
 		ID: d.ID, DeploymentStatus: d.Status, CompletedAt: d.CompletedAt, ErrorDetails: d.Errors,
-		TotalSteps: d.TotalSteps, CompletedSteps: d.CompletedSteps, CurrentStep: d.CurrentStep,
+		TotalSteps: d.TotalSteps, CompletedSteps: d.CompletedSteps, CurrentStep: d.CurrentStep, RolloutState: d.State,
 	}
+}
+
+// normalRollout is the rollout as it was meant: one that began before there were settings had the defaults.
+func normalRollout(r grammar.Rollout) grammar.Rollout {
+	if r.MaxSurge == "" {
+		return grammar.DefaultRollout(true)
+	}
+	return r
 }
 
 func deployment(r dbsqlc.DeploymentHistory, definition string, live bool) fleet.Deployment {
@@ -288,5 +377,7 @@ func deployment(r dbsqlc.DeploymentHistory, definition string, live bool) fleet.
 		Removal: r.IsRemoval, Live: live, StartedBy: text(r.StartedBy), StartedAt: r.StartedAt,
 		CompletedAt: r.CompletedAt, Errors: r.ErrorDetails, Notes: text(r.DeploymentNotes),
 		TotalSteps: r.TotalSteps, CompletedSteps: r.CompletedSteps, CurrentStep: r.CurrentStep,
+		Rollout: normalRollout(r.RolloutConfig), State: r.RolloutState, RollbackOfID: text(r.RollbackOfID),
+		RollbackID: text(r.RollbackID), SupersedesID: text(r.SupersedesID), SupersededByID: text(r.SupersededByID),
 	}
 }

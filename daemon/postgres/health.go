@@ -34,7 +34,8 @@ func healthTarget(r dbsqlc.HealthTargetsRow) (fleet.HealthTarget, error) {
 		InstanceID: r.ID,
 		Workload:   fleet.Workload{DefinitionID: r.DefinitionID, Environment: r.Environment},
 		Address:    r.IpAddress.String(),
-		Health:     r.HealthStatus,
+		Health:     r.HealthStatus, HealthySince: r.HealthySince,
+		Settling: time.Duration(r.RolloutConfig.MinHealthyTime) * time.Second,
 	}
 	if r.StartedAt != nil {
 		target.StartedAt = *r.StartedAt
@@ -55,6 +56,7 @@ type healthRow struct {
 	Health fleet.Health         `json:"health_status"`
 	Checks []fleet.HealthResult `json:"health_checks"`
 	At     time.Time            `json:"checked_at"`
+	Since  *time.Time           `json:"healthy_since"`
 }
 
 // RecordHealth implements health.Store. Instances that are terminated meanwhile are left out.
@@ -65,7 +67,7 @@ func (s *Store) RecordHealth(ctx context.Context, updates []fleet.HealthUpdate) 
 	rows := make([]healthRow, len(updates))
 	changed := make(map[string]fleet.HealthUpdate)
 	for n, u := range updates {
-		rows[n] = healthRow{ID: u.InstanceID, Health: u.Health, Checks: u.Recent, At: u.Result.Timestamp}
+		rows[n] = healthRow{ID: u.InstanceID, Health: u.Health, Checks: u.Recent, At: u.Result.Timestamp, Since: u.HealthySince}
 		if rows[n].Checks == nil {
 			rows[n].Checks = []fleet.HealthResult{}
 		}

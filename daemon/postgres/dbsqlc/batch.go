@@ -97,8 +97,8 @@ const insertInstance = `-- name: InsertInstance :batchexec
 INSERT INTO container_instances (
     id, definition_id, deployment_id, environment, container_id, instance_name, image_tag, image_digest,
     current_status, desired_status, replica_number, node_name, ip_address, port_mappings, resource_usage,
-    health_status, health_checks, recent_exits
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+    health_status, health_checks, recent_exits, healthy_since, draining_since
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 ON CONFLICT (id) DO NOTHING
 `
 
@@ -127,6 +127,8 @@ type InsertInstanceParams struct {
 	HealthStatus  fleet.Health
 	HealthChecks  []fleet.HealthResult
 	RecentExits   []time.Time
+	HealthySince  *time.Time
+	DrainingSince *time.Time
 }
 
 func (q *Queries) InsertInstance(ctx context.Context, arg []InsertInstanceParams) *InsertInstanceBatchResults {
@@ -151,6 +153,8 @@ func (q *Queries) InsertInstance(ctx context.Context, arg []InsertInstanceParams
 			a.HealthStatus,
 			a.HealthChecks,
 			a.RecentExits,
+			a.HealthySince,
+			a.DrainingSince,
 		}
 		batch.Queue(insertInstance, vals...)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 const countDeployments = `-- name: CountDeployments :one
@@ -40,7 +41,7 @@ func (q *Queries) CountDeployments(ctx context.Context, arg CountDeploymentsPara
 }
 
 const getDeployment = `-- name: GetDeployment :one
-SELECT d.id, d.definition_id, d.definition_revision, d.environment, d.deployment_type, d.image_tag, d.image_digest, d.config_snapshot, d.instances_before, d.instances_after, d.deployment_status, d.deployment_strategy, d.rollback_target_id, d.is_removal, d.total_steps, d.completed_steps, d.current_step, d.started_by, d.started_at, d.completed_at, d.error_details, d.deployment_notes, def.name AS definition_name,
+SELECT d.id, d.definition_id, d.definition_revision, d.environment, d.deployment_type, d.image_tag, d.image_digest, d.config_snapshot, d.instances_before, d.instances_after, d.deployment_status, d.deployment_strategy, d.rollback_target_id, d.is_removal, d.total_steps, d.completed_steps, d.current_step, d.started_by, d.started_at, d.completed_at, d.error_details, d.deployment_notes, d.rollout_config, d.rollout_state, d.rollback_of_id, d.rollback_id, d.supersedes_id, d.superseded_by_id, def.name AS definition_name,
     EXISTS (SELECT FROM workloads w WHERE w.live_deployment_id = d.id AND w.definition_id = d.definition_id
         AND w.environment = d.environment) AS live
 FROM deployment_history d JOIN container_definitions def ON def.id = d.definition_id
@@ -79,6 +80,12 @@ func (q *Queries) GetDeployment(ctx context.Context, id string) (GetDeploymentRo
 		&i.DeploymentHistory.CompletedAt,
 		&i.DeploymentHistory.ErrorDetails,
 		&i.DeploymentHistory.DeploymentNotes,
+		&i.DeploymentHistory.RolloutConfig,
+		&i.DeploymentHistory.RolloutState,
+		&i.DeploymentHistory.RollbackOfID,
+		&i.DeploymentHistory.RollbackID,
+		&i.DeploymentHistory.SupersedesID,
+		&i.DeploymentHistory.SupersededByID,
 		&i.DefinitionName,
 		&i.Live,
 	)
@@ -89,8 +96,8 @@ const insertDeployment = `-- name: InsertDeployment :exec
 INSERT INTO deployment_history (
     id, definition_id, definition_revision, environment, deployment_type, image_tag, image_digest, config_snapshot,
     instances_before, instances_after, deployment_strategy, rollback_target_id, is_removal, total_steps, current_step,
-    started_by, deployment_notes
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    started_by, deployment_notes, rollout_config, rollout_state, rollback_of_id, supersedes_id
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 `
 
 type InsertDeploymentParams struct {
@@ -111,6 +118,10 @@ type InsertDeploymentParams struct {
 	CurrentStep        string
 	StartedBy          *string
 	DeploymentNotes    *string
+	RolloutConfig      grammar.Rollout
+	RolloutState       fleet.RolloutState
+	RollbackOfID       *string
+	SupersedesID       *string
 }
 
 func (q *Queries) InsertDeployment(ctx context.Context, arg InsertDeploymentParams) error {
@@ -132,12 +143,16 @@ func (q *Queries) InsertDeployment(ctx context.Context, arg InsertDeploymentPara
 		arg.CurrentStep,
 		arg.StartedBy,
 		arg.DeploymentNotes,
+		arg.RolloutConfig,
+		arg.RolloutState,
+		arg.RollbackOfID,
+		arg.SupersedesID,
 	)
 	return err
 }
 
 const listDeployments = `-- name: ListDeployments :many
-SELECT d.id, d.definition_id, d.definition_revision, d.environment, d.deployment_type, d.image_tag, d.image_digest, d.config_snapshot, d.instances_before, d.instances_after, d.deployment_status, d.deployment_strategy, d.rollback_target_id, d.is_removal, d.total_steps, d.completed_steps, d.current_step, d.started_by, d.started_at, d.completed_at, d.error_details, d.deployment_notes, def.name AS definition_name,
+SELECT d.id, d.definition_id, d.definition_revision, d.environment, d.deployment_type, d.image_tag, d.image_digest, d.config_snapshot, d.instances_before, d.instances_after, d.deployment_status, d.deployment_strategy, d.rollback_target_id, d.is_removal, d.total_steps, d.completed_steps, d.current_step, d.started_by, d.started_at, d.completed_at, d.error_details, d.deployment_notes, d.rollout_config, d.rollout_state, d.rollback_of_id, d.rollback_id, d.supersedes_id, d.superseded_by_id, def.name AS definition_name,
     EXISTS (SELECT FROM workloads w WHERE w.live_deployment_id = d.id AND w.definition_id = d.definition_id
         AND w.environment = d.environment) AS live
 FROM deployment_history d JOIN container_definitions def ON def.id = d.definition_id
@@ -204,6 +219,12 @@ func (q *Queries) ListDeployments(ctx context.Context, arg ListDeploymentsParams
 			&i.DeploymentHistory.CompletedAt,
 			&i.DeploymentHistory.ErrorDetails,
 			&i.DeploymentHistory.DeploymentNotes,
+			&i.DeploymentHistory.RolloutConfig,
+			&i.DeploymentHistory.RolloutState,
+			&i.DeploymentHistory.RollbackOfID,
+			&i.DeploymentHistory.RollbackID,
+			&i.DeploymentHistory.SupersedesID,
+			&i.DeploymentHistory.SupersededByID,
 			&i.DefinitionName,
 			&i.Live,
 		); err != nil {
@@ -227,7 +248,7 @@ func (q *Queries) LockDeployment(ctx context.Context, id string) error {
 }
 
 const lockInProgress = `-- name: LockInProgress :many
-SELECT d.id, d.definition_id, d.definition_revision, d.environment, d.deployment_type, d.image_tag, d.image_digest, d.config_snapshot, d.instances_before, d.instances_after, d.deployment_status, d.deployment_strategy, d.rollback_target_id, d.is_removal, d.total_steps, d.completed_steps, d.current_step, d.started_by, d.started_at, d.completed_at, d.error_details, d.deployment_notes, def.name AS definition_name
+SELECT d.id, d.definition_id, d.definition_revision, d.environment, d.deployment_type, d.image_tag, d.image_digest, d.config_snapshot, d.instances_before, d.instances_after, d.deployment_status, d.deployment_strategy, d.rollback_target_id, d.is_removal, d.total_steps, d.completed_steps, d.current_step, d.started_by, d.started_at, d.completed_at, d.error_details, d.deployment_notes, d.rollout_config, d.rollout_state, d.rollback_of_id, d.rollback_id, d.supersedes_id, d.superseded_by_id, def.name AS definition_name
 FROM deployment_history d JOIN container_definitions def ON def.id = d.definition_id
 WHERE d.definition_id = $1 AND d.environment = $2 AND d.deployment_status = 'in_progress'
 FOR NO KEY UPDATE OF d
@@ -276,6 +297,12 @@ func (q *Queries) LockInProgress(ctx context.Context, arg LockInProgressParams) 
 			&i.DeploymentHistory.CompletedAt,
 			&i.DeploymentHistory.ErrorDetails,
 			&i.DeploymentHistory.DeploymentNotes,
+			&i.DeploymentHistory.RolloutConfig,
+			&i.DeploymentHistory.RolloutState,
+			&i.DeploymentHistory.RollbackOfID,
+			&i.DeploymentHistory.RollbackID,
+			&i.DeploymentHistory.SupersedesID,
+			&i.DeploymentHistory.SupersededByID,
 			&i.DefinitionName,
 		); err != nil {
 			return nil, err
@@ -288,10 +315,127 @@ func (q *Queries) LockInProgress(ctx context.Context, arg LockInProgressParams) 
 	return items, nil
 }
 
+const markRolledBack = `-- name: MarkRolledBack :many
+UPDATE deployment_history SET deployment_status = 'rolled_back'
+WHERE id = $1 AND deployment_status IN ('failed', 'completed')
+RETURNING id
+`
+
+// MarkRolledBack gives the deployment that a rollback has undone its final status.
+func (q *Queries) MarkRolledBack(ctx context.Context, id string) ([]string, error) {
+	rows, err := q.db.Query(ctx, markRolledBack, id)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const setRollback = `-- name: SetRollback :exec
+UPDATE deployment_history SET rollback_id = $2 WHERE id = $1
+`
+
+type SetRollbackParams struct {
+	ID         string
+	RollbackID *string
+}
+
+func (q *Queries) SetRollback(ctx context.Context, arg SetRollbackParams) error {
+	_, err := q.db.Exec(ctx, setRollback, arg.ID, arg.RollbackID)
+	return err
+}
+
+const setSupersededBy = `-- name: SetSupersededBy :exec
+UPDATE deployment_history SET superseded_by_id = $2 WHERE id = $1
+`
+
+type SetSupersededByParams struct {
+	ID             string
+	SupersededByID *string
+}
+
+func (q *Queries) SetSupersededBy(ctx context.Context, arg SetSupersededByParams) error {
+	_, err := q.db.Exec(ctx, setSupersededBy, arg.ID, arg.SupersededByID)
+	return err
+}
+
+const stableBefore = `-- name: StableBefore :one
+SELECT d.id, d.definition_id, d.definition_revision, d.environment, d.deployment_type, d.image_tag, d.image_digest, d.config_snapshot, d.instances_before, d.instances_after, d.deployment_status, d.deployment_strategy, d.rollback_target_id, d.is_removal, d.total_steps, d.completed_steps, d.current_step, d.started_by, d.started_at, d.completed_at, d.error_details, d.deployment_notes, d.rollout_config, d.rollout_state, d.rollback_of_id, d.rollback_id, d.supersedes_id, d.superseded_by_id, def.name AS definition_name,
+    EXISTS (SELECT FROM workloads w WHERE w.live_deployment_id = d.id AND w.definition_id = d.definition_id
+        AND w.environment = d.environment) AS live
+FROM deployment_history d JOIN container_definitions def ON def.id = d.definition_id
+WHERE d.definition_id = $1 AND d.environment = $2 AND d.id < $3::uuid
+    AND d.deployment_status = 'completed' AND NOT d.is_removal
+ORDER BY d.id DESC
+LIMIT 1
+`
+
+type StableBeforeParams struct {
+	DefinitionID string
+	Environment  string
+	BeforeID     string
+}
+
+type StableBeforeRow struct {
+	DeploymentHistory DeploymentHistory
+	DefinitionName    string
+	Live              bool
+}
+
+// StableBefore is the newest deployment of a workload before another that completed and was never rolled back.
+func (q *Queries) StableBefore(ctx context.Context, arg StableBeforeParams) (StableBeforeRow, error) {
+	row := q.db.QueryRow(ctx, stableBefore, arg.DefinitionID, arg.Environment, arg.BeforeID)
+	var i StableBeforeRow
+	err := row.Scan(
+		&i.DeploymentHistory.ID,
+		&i.DeploymentHistory.DefinitionID,
+		&i.DeploymentHistory.DefinitionRevision,
+		&i.DeploymentHistory.Environment,
+		&i.DeploymentHistory.DeploymentType,
+		&i.DeploymentHistory.ImageTag,
+		&i.DeploymentHistory.ImageDigest,
+		&i.DeploymentHistory.ConfigSnapshot,
+		&i.DeploymentHistory.InstancesBefore,
+		&i.DeploymentHistory.InstancesAfter,
+		&i.DeploymentHistory.DeploymentStatus,
+		&i.DeploymentHistory.DeploymentStrategy,
+		&i.DeploymentHistory.RollbackTargetID,
+		&i.DeploymentHistory.IsRemoval,
+		&i.DeploymentHistory.TotalSteps,
+		&i.DeploymentHistory.CompletedSteps,
+		&i.DeploymentHistory.CurrentStep,
+		&i.DeploymentHistory.StartedBy,
+		&i.DeploymentHistory.StartedAt,
+		&i.DeploymentHistory.CompletedAt,
+		&i.DeploymentHistory.ErrorDetails,
+		&i.DeploymentHistory.DeploymentNotes,
+		&i.DeploymentHistory.RolloutConfig,
+		&i.DeploymentHistory.RolloutState,
+		&i.DeploymentHistory.RollbackOfID,
+		&i.DeploymentHistory.RollbackID,
+		&i.DeploymentHistory.SupersedesID,
+		&i.DeploymentHistory.SupersededByID,
+		&i.DefinitionName,
+		&i.Live,
+	)
+	return i, err
+}
+
 const updateDeployment = `-- name: UpdateDeployment :exec
 UPDATE deployment_history SET
     deployment_status = $2, completed_at = $3, error_details = $4, total_steps = $5, completed_steps = $6,
-    current_step = $7
+    current_step = $7, rollout_state = $8
 WHERE id = $1
 `
 
@@ -303,6 +447,7 @@ type UpdateDeploymentParams struct {
 	TotalSteps       int
 	CompletedSteps   int
 	CurrentStep      string
+	RolloutState     fleet.RolloutState
 }
 
 func (q *Queries) UpdateDeployment(ctx context.Context, arg UpdateDeploymentParams) error {
@@ -314,12 +459,13 @@ func (q *Queries) UpdateDeployment(ctx context.Context, arg UpdateDeploymentPara
 		arg.TotalSteps,
 		arg.CompletedSteps,
 		arg.CurrentStep,
+		arg.RolloutState,
 	)
 	return err
 }
 
 const workloadDeployments = `-- name: WorkloadDeployments :many
-SELECT d.id, d.definition_id, d.definition_revision, d.environment, d.deployment_type, d.image_tag, d.image_digest, d.config_snapshot, d.instances_before, d.instances_after, d.deployment_status, d.deployment_strategy, d.rollback_target_id, d.is_removal, d.total_steps, d.completed_steps, d.current_step, d.started_by, d.started_at, d.completed_at, d.error_details, d.deployment_notes, def.name AS definition_name,
+SELECT d.id, d.definition_id, d.definition_revision, d.environment, d.deployment_type, d.image_tag, d.image_digest, d.config_snapshot, d.instances_before, d.instances_after, d.deployment_status, d.deployment_strategy, d.rollback_target_id, d.is_removal, d.total_steps, d.completed_steps, d.current_step, d.started_by, d.started_at, d.completed_at, d.error_details, d.deployment_notes, d.rollout_config, d.rollout_state, d.rollback_of_id, d.rollback_id, d.supersedes_id, d.superseded_by_id, def.name AS definition_name,
     EXISTS (SELECT FROM workloads w WHERE w.live_deployment_id = d.id AND w.definition_id = d.definition_id
         AND w.environment = d.environment) AS live
 FROM deployment_history d JOIN container_definitions def ON def.id = d.definition_id
@@ -365,6 +511,12 @@ func (q *Queries) WorkloadDeployments(ctx context.Context, ids []string) ([]Work
 			&i.DeploymentHistory.CompletedAt,
 			&i.DeploymentHistory.ErrorDetails,
 			&i.DeploymentHistory.DeploymentNotes,
+			&i.DeploymentHistory.RolloutConfig,
+			&i.DeploymentHistory.RolloutState,
+			&i.DeploymentHistory.RollbackOfID,
+			&i.DeploymentHistory.RollbackID,
+			&i.DeploymentHistory.SupersedesID,
+			&i.DeploymentHistory.SupersededByID,
 			&i.DefinitionName,
 			&i.Live,
 		); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 const countInstances = `-- name: CountInstances :one
@@ -46,7 +47,7 @@ func (q *Queries) CountInstances(ctx context.Context, arg CountInstancesParams) 
 }
 
 const deploymentInstances = `-- name: DeploymentInstances :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.deployment_id = $1
 ORDER BY i.id
@@ -96,6 +97,8 @@ func (q *Queries) DeploymentInstances(ctx context.Context, deploymentID *string)
 			&i.ContainerInstance.StoppedAt,
 			&i.ContainerInstance.CreatedAt,
 			&i.ContainerInstance.UpdatedAt,
+			&i.ContainerInstance.HealthySince,
+			&i.ContainerInstance.DrainingSince,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {
@@ -110,7 +113,7 @@ func (q *Queries) DeploymentInstances(ctx context.Context, deploymentID *string)
 }
 
 const getInstance = `-- name: GetInstance :one
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.id = $1
 `
@@ -153,6 +156,8 @@ func (q *Queries) GetInstance(ctx context.Context, id string) (GetInstanceRow, e
 		&i.ContainerInstance.StoppedAt,
 		&i.ContainerInstance.CreatedAt,
 		&i.ContainerInstance.UpdatedAt,
+		&i.ContainerInstance.HealthySince,
+		&i.ContainerInstance.DrainingSince,
 		&i.DefinitionName,
 		&i.ServiceName,
 	)
@@ -160,7 +165,8 @@ func (q *Queries) GetInstance(ctx context.Context, id string) (GetInstanceRow, e
 }
 
 const healthTargets = `-- name: HealthTargets :many
-SELECT i.id, i.definition_id, i.environment, i.ip_address, i.started_at, i.health_status,
+SELECT i.id, i.definition_id, i.environment, i.ip_address, i.started_at, i.health_status, i.healthy_since,
+    d.rollout_config,
     (d.config_snapshot -> 'health_check_config')::jsonb AS health_check,
     coalesce(d.config_snapshot -> 'network_config' -> 'ports', '[]')::jsonb AS ports
 FROM container_instances i JOIN deployment_history d ON d.id = i.deployment_id
@@ -170,14 +176,16 @@ ORDER BY i.id
 `
 
 type HealthTargetsRow struct {
-	ID           string
-	DefinitionID string
-	Environment  string
-	IpAddress    *netip.Addr
-	StartedAt    *time.Time
-	HealthStatus fleet.Health
-	HealthCheck  []byte
-	Ports        []byte
+	ID            string
+	DefinitionID  string
+	Environment   string
+	IpAddress     *netip.Addr
+	StartedAt     *time.Time
+	HealthStatus  fleet.Health
+	HealthySince  *time.Time
+	RolloutConfig grammar.Rollout
+	HealthCheck   []byte
+	Ports         []byte
 }
 
 // HealthTargets are the running instances whose deployment has a health check.
@@ -197,6 +205,8 @@ func (q *Queries) HealthTargets(ctx context.Context) ([]HealthTargetsRow, error)
 			&i.IpAddress,
 			&i.StartedAt,
 			&i.HealthStatus,
+			&i.HealthySince,
+			&i.RolloutConfig,
 			&i.HealthCheck,
 			&i.Ports,
 		); err != nil {
@@ -211,7 +221,7 @@ func (q *Queries) HealthTargets(ctx context.Context) ([]HealthTargetsRow, error)
 }
 
 const instancesByID = `-- name: InstancesByID :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.id = ANY ($1::uuid[])
 `
@@ -260,6 +270,8 @@ func (q *Queries) InstancesByID(ctx context.Context, ids []string) ([]InstancesB
 			&i.ContainerInstance.StoppedAt,
 			&i.ContainerInstance.CreatedAt,
 			&i.ContainerInstance.UpdatedAt,
+			&i.ContainerInstance.HealthySince,
+			&i.ContainerInstance.DrainingSince,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {
@@ -274,7 +286,7 @@ func (q *Queries) InstancesByID(ctx context.Context, ids []string) ([]InstancesB
 }
 
 const listInstances = `-- name: ListInstances :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE ($1::uuid IS NULL OR i.definition_id = $1)
     AND ($2::uuid IS NULL OR i.deployment_id = $2)
@@ -350,6 +362,8 @@ func (q *Queries) ListInstances(ctx context.Context, arg ListInstancesParams) ([
 			&i.ContainerInstance.StoppedAt,
 			&i.ContainerInstance.CreatedAt,
 			&i.ContainerInstance.UpdatedAt,
+			&i.ContainerInstance.HealthySince,
+			&i.ContainerInstance.DrainingSince,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {
@@ -364,7 +378,7 @@ func (q *Queries) ListInstances(ctx context.Context, arg ListInstancesParams) ([
 }
 
 const liveInstances = `-- name: LiveInstances :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.current_status <> 'terminated'
 ORDER BY i.id
@@ -414,6 +428,8 @@ func (q *Queries) LiveInstances(ctx context.Context) ([]LiveInstancesRow, error)
 			&i.ContainerInstance.StoppedAt,
 			&i.ContainerInstance.CreatedAt,
 			&i.ContainerInstance.UpdatedAt,
+			&i.ContainerInstance.HealthySince,
+			&i.ContainerInstance.DrainingSince,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {
@@ -428,7 +444,7 @@ func (q *Queries) LiveInstances(ctx context.Context) ([]LiveInstancesRow, error)
 }
 
 const lockInstance = `-- name: LockInstance :one
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.id = $1
 FOR NO KEY UPDATE OF i
@@ -472,6 +488,8 @@ func (q *Queries) LockInstance(ctx context.Context, id string) (LockInstanceRow,
 		&i.ContainerInstance.StoppedAt,
 		&i.ContainerInstance.CreatedAt,
 		&i.ContainerInstance.UpdatedAt,
+		&i.ContainerInstance.HealthySince,
+		&i.ContainerInstance.DrainingSince,
 		&i.DefinitionName,
 		&i.ServiceName,
 	)
@@ -481,9 +499,10 @@ func (q *Queries) LockInstance(ctx context.Context, id string) (LockInstanceRow,
 const recordHealth = `-- name: RecordHealth :many
 UPDATE container_instances i SET
     health_status = u.health_status, health_checks = u.health_checks, last_health_check = u.checked_at,
+    healthy_since = u.healthy_since,
     updated_at = CASE WHEN i.health_status = u.health_status THEN i.updated_at ELSE now() END
 FROM jsonb_to_recordset($1::jsonb)
-    AS u (id uuid, health_status text, health_checks jsonb, checked_at timestamptz)
+    AS u (id uuid, health_status text, health_checks jsonb, checked_at timestamptz, healthy_since timestamptz)
 WHERE i.id = u.id AND i.current_status <> 'terminated'
 RETURNING i.id, i.definition_id, i.deployment_id, i.environment
 `
@@ -526,7 +545,8 @@ UPDATE container_instances SET
     container_id = $2, current_status = $3, desired_status = $4, node_name = $5, ip_address = $6, port_mappings = $7,
     resource_usage = $8, health_status = $9, health_checks = $10, last_health_check = $11, restart_count = $12,
     recent_exits = $13, exit_code = $14, error_message = $15, restart_requested_at = $16, force = $17,
-    started_at = $18, stopped_at = $19, image_tag = $20, image_digest = $21, deployment_id = $22, updated_at = now()
+    started_at = $18, stopped_at = $19, image_tag = $20, image_digest = $21, deployment_id = $22,
+    healthy_since = $23, draining_since = $24, updated_at = now()
 WHERE id = $1
 `
 
@@ -553,6 +573,8 @@ type UpdateInstanceParams struct {
 	ImageTag           string
 	ImageDigest        string
 	DeploymentID       *string
+	HealthySince       *time.Time
+	DrainingSince      *time.Time
 }
 
 func (q *Queries) UpdateInstance(ctx context.Context, arg UpdateInstanceParams) error {
@@ -579,12 +601,14 @@ func (q *Queries) UpdateInstance(ctx context.Context, arg UpdateInstanceParams) 
 		arg.ImageTag,
 		arg.ImageDigest,
 		arg.DeploymentID,
+		arg.HealthySince,
+		arg.DrainingSince,
 	)
 	return err
 }
 
 const workloadInstances = `-- name: WorkloadInstances :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.definition_id = $1 AND i.environment = $2 AND i.current_status <> 'terminated'
 ORDER BY i.id
@@ -639,6 +663,8 @@ func (q *Queries) WorkloadInstances(ctx context.Context, arg WorkloadInstancesPa
 			&i.ContainerInstance.StoppedAt,
 			&i.ContainerInstance.CreatedAt,
 			&i.ContainerInstance.UpdatedAt,
+			&i.ContainerInstance.HealthySince,
+			&i.ContainerInstance.DrainingSince,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 type ApiToken struct {
@@ -103,6 +104,8 @@ type ContainerInstance struct {
 	StoppedAt          *time.Time
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
+	HealthySince       *time.Time
+	DrainingSince      *time.Time
 }
 
 type ContainerMetricSample struct {
@@ -152,6 +155,12 @@ type DeploymentHistory struct {
 	CompletedAt        *time.Time
 	ErrorDetails       []fleet.DeploymentError
 	DeploymentNotes    *string
+	RolloutConfig      grammar.Rollout
+	RolloutState       fleet.RolloutState
+	RollbackOfID       *string
+	RollbackID         *string
+	SupersedesID       *string
+	SupersededByID     *string
 }
 
 type HostPortLease struct {

@@ -2,8 +2,8 @@
 INSERT INTO container_instances (
     id, definition_id, deployment_id, environment, container_id, instance_name, image_tag, image_digest,
     current_status, desired_status, replica_number, node_name, ip_address, port_mappings, resource_usage,
-    health_status, health_checks, recent_exits
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+    health_status, health_checks, recent_exits, healthy_since, draining_since
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: GetInstance :one
@@ -27,7 +27,8 @@ UPDATE container_instances SET
     container_id = $2, current_status = $3, desired_status = $4, node_name = $5, ip_address = $6, port_mappings = $7,
     resource_usage = $8, health_status = $9, health_checks = $10, last_health_check = $11, restart_count = $12,
     recent_exits = $13, exit_code = $14, error_message = $15, restart_requested_at = $16, force = $17,
-    started_at = $18, stopped_at = $19, image_tag = $20, image_digest = $21, deployment_id = $22, updated_at = now()
+    started_at = $18, stopped_at = $19, image_tag = $20, image_digest = $21, deployment_id = $22,
+    healthy_since = $23, draining_since = $24, updated_at = now()
 WHERE id = $1;
 
 -- name: LiveInstances :many
@@ -74,7 +75,8 @@ WHERE (sqlc.narg('definition_id')::uuid IS NULL OR i.definition_id = sqlc.narg('
 
 -- HealthTargets are the running instances whose deployment has a health check.
 -- name: HealthTargets :many
-SELECT i.id, i.definition_id, i.environment, i.ip_address, i.started_at, i.health_status,
+SELECT i.id, i.definition_id, i.environment, i.ip_address, i.started_at, i.health_status, i.healthy_since,
+    d.rollout_config,
     (d.config_snapshot -> 'health_check_config')::jsonb AS health_check,
     coalesce(d.config_snapshot -> 'network_config' -> 'ports', '[]')::jsonb AS ports
 FROM container_instances i JOIN deployment_history d ON d.id = i.deployment_id
@@ -86,8 +88,9 @@ ORDER BY i.id;
 -- name: RecordHealth :many
 UPDATE container_instances i SET
     health_status = u.health_status, health_checks = u.health_checks, last_health_check = u.checked_at,
+    healthy_since = u.healthy_since,
     updated_at = CASE WHEN i.health_status = u.health_status THEN i.updated_at ELSE now() END
 FROM jsonb_to_recordset(sqlc.arg('updates')::jsonb)
-    AS u (id uuid, health_status text, health_checks jsonb, checked_at timestamptz)
+    AS u (id uuid, health_status text, health_checks jsonb, checked_at timestamptz, healthy_since timestamptz)
 WHERE i.id = u.id AND i.current_status <> 'terminated'
 RETURNING i.id, i.definition_id, i.deployment_id, i.environment;
