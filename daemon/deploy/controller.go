@@ -22,7 +22,8 @@ type Config struct {
 	// StrayGrace is how long a container of ours that no row knows is left alone
 	// before it is removed; zero means 10 min.
 	StrayGrace time.Duration
-	// Parallel bounds how many containers are started or stopped at the same time; zero means 8.
+	// Parallel bounds how many containers are started at the same time, and how many
+	// are stopped, four times as many since stopping is mostly waiting; zero means 8.
 	Parallel int
 	// Started is called when an instance has started, so that its health is checked at once.
 	Started func()
@@ -35,7 +36,8 @@ type Controller struct {
 	log      *slog.Logger
 	resync   time.Duration
 	grace    time.Duration
-	slots    chan struct{}
+	starts   chan struct{}
+	stops    chan struct{}
 	started  func()
 	strays   map[string]time.Time // container id → first seen; used by the resync loop only
 	mu       sync.Mutex
@@ -57,7 +59,8 @@ func NewController(c Config) *Controller {
 		log:     c.Logger,
 		resync:  orDefault(c.Resync, 30*time.Second),
 		grace:   orDefault(c.StrayGrace, 10*time.Minute),
-		slots:   make(chan struct{}, orDefault(c.Parallel, 8)),
+		starts:  make(chan struct{}, orDefault(c.Parallel, 8)),
+		stops:   make(chan struct{}, 4*orDefault(c.Parallel, 8)),
 		started: started,
 	}
 }

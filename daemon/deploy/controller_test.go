@@ -12,6 +12,7 @@ import (
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/deploy"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 // errLost stands for a call that the engine carried out although its answer was lost.
@@ -44,9 +45,16 @@ func inBubble(t *testing.T, spec fleet.Spec, test func(t *testing.T, r *rig)) {
 	})
 }
 
+// quick is a rollout that waits for nothing but health.
+func quick() grammar.Rollout {
+	r := grammar.DefaultRollout(true)
+	r.MinHealthyTime, r.DrainTime, r.KeepWarmTime = 0, 0, 0
+	return r
+}
+
 func (r *rig) deploy(t *testing.T, replicas int) string {
 	t.Helper()
-	d, err := r.service.Deploy(fleet.AsSystem(t.Context()), fleet.DeployRequest{Workload: theWorkload, Replicas: &replicas})
+	d, err := r.service.Deploy(fleet.AsSystem(t.Context()), fleet.DeployRequest{Workload: theWorkload, Replicas: &replicas, Rollout: quick()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,8 +92,8 @@ func TestControllerDeploys(t *testing.T) {
 		if n := len(r.engine.ids()); n != 3 {
 			t.Errorf("%d containers, want 3", n)
 		}
-		if n := r.engine.count("pull"); n != 2 { // with the intents, and before the creates
-			t.Errorf("%d pulls for three replicas, want 2", n)
+		if n := r.engine.count("pull"); n != 1 {
+			t.Errorf("%d pulls for three replicas, want 1", n)
 		}
 		r.engine.mu.Lock()
 		defer r.engine.mu.Unlock()
@@ -137,7 +145,7 @@ func TestControllerFailsWhatCanNeverBe(t *testing.T) {
 		id := r.deploy(t, 2)
 		after(time.Second)
 		d := r.status(id)
-		if d.Status != fleet.DeploymentFailed || len(d.Errors) == 0 || !strings.Contains(d.Errors[0].Message, "volume /srv") || d.Errors[0].InstanceName == "" {
+		if d.Status != fleet.DeploymentRolledBack || len(d.Errors) == 0 || !strings.Contains(d.Errors[0].Message, "volume /srv") || d.Errors[0].InstanceName == "" {
 			t.Errorf("deployment is %s with %+v", d.Status, d.Errors)
 		}
 		if now := r.engine.ids(); !slices.Equal(now, before) {
@@ -145,8 +153,185 @@ func TestControllerFailsWhatCanNeverBe(t *testing.T) {
 		}
 		r.store.mu.Lock()
 		defer r.store.mu.Unlock()
-		if r.store.target != live {
-			t.Errorf("target is %s, want the live deployment", r.store.target)
+		rollback := r.store.deployments[r.store.live]
+		if rollback.Type != fleet.TypeRollback || rollback.RollbackOfID != id || rollback.RollbackTargetID != live || r.store.target != rollback.ID {
+			t.Errorf("live is %+v, want a rollback of %s to %s", rollback, id, live)
+		}
+	})
+}
+
+func TestControllerFailsWithoutTheImage(t *testing.T) {
+	tests := []struct {
+		name   string
+		errs   []error
+		within time.Duration
+		want   string
+	}{
+		{"it is nowhere", []error{fleet.Errorf(fleet.ErrImageNotFound, "registry has no such image")}, time.Second, "no such image"},
+		{"the registry does not answer", slices.Repeat([]error{fleet.Errorf(fleet.ErrUnavailable, "registry is away")}, 1000), 10*time.Minute + 10*time.Second, "registry is away"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, plain, func(t *testing.T, r *rig) {
+				r.deploy(t, 2)
+				after(time.Second)
+				before := r.engine.ids()
+				r.store.definition.ImageTag = "v2"
+				r.engine.fail("pull", tt.errs...)
+				calls := len(r.engine.since(0))
+				id := r.deploy(t, 2)
+				after(tt.within)
+				d := r.status(id)
+				if d.Status != fleet.DeploymentRolledBack || d.Errors[0].Step != "pull" || !strings.Contains(d.Errors[0].Message, tt.want) {
+					t.Errorf("deployment is %s with %+v", d.Status, d.Errors)
+				}
+				if now := r.engine.ids(); !slices.Equal(now, before) {
+					t.Errorf("containers %v, want those of before, %v", now, before)
+				}
+				for _, call := range r.engine.since(calls) {
+					if strings.HasPrefix(call, "create") || strings.HasPrefix(call, "stop") {
+						t.Errorf("called %s without an image", call)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A stop or a pull that takes its time keeps nobody from looking after the rest.
+func TestControllerGoesOnBesideSlowWork(t *testing.T) {
+	for _, slow := range []string{"stop", "pull"} {
+		t.Run(slow, func(t *testing.T) {
+			inBubble(t, plain, func(t *testing.T, r *rig) {
+				r.deploy(t, 2)
+				after(time.Second)
+				list := r.instances()
+				hold := r.engine.hold(slow)
+				if slow == "stop" {
+					if _, err := r.service.Act(fleet.AsSystem(t.Context()), list[0].ID, fleet.ActionStop, false, ""); err != nil {
+						t.Fatal(err)
+					}
+				} else {
+					r.store.definition.ImageTag = "v2"
+					r.deploy(t, 2)
+				}
+				after(time.Second)
+				r.engine.exit(list[1].ContainerID, 1)
+				after(time.Second)
+				if i := r.instances()[1]; i.Current != fleet.StatusRunning || i.Restarts != 1 {
+					t.Errorf("while a %s goes on, a replica that exited is %s with %d restarts", slow, i.Current, i.Restarts)
+				}
+				close(hold)
+				after(time.Second)
+			})
+		})
+	}
+}
+
+func TestServiceRollback(t *testing.T) {
+	inBubble(t, plain, func(t *testing.T, r *rig) {
+		first := r.deploy(t, 2)
+		after(time.Second)
+		r.store.definition.ImageTag = "v2"
+		second := r.deploy(t, 3)
+		after(time.Second)
+		ctx := fleet.AsSystem(t.Context())
+		for name, refused := range map[string]fleet.RollbackRequest{
+			"not what runs": {DeploymentID: first},
+			"itself":        {DeploymentID: second, TargetID: second},
+			"unknown":       {DeploymentID: second, TargetID: "deployment-99"},
+		} {
+			if d, err := r.service.Rollback(ctx, refused); err == nil {
+				t.Errorf("%s: accepted as %s", name, d.ID)
+			}
+		}
+		accepted, err := r.service.Rollback(ctx, fleet.RollbackRequest{DeploymentID: second, Reason: "too slow"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		after(time.Second)
+		d := r.status(accepted.ID)
+		if d.Status != fleet.DeploymentCompleted || d.RollbackTargetID != first || d.After != 2 || d.ImageDigest != r.status(first).ImageDigest || d.Notes != "too slow" {
+			t.Errorf("rollback is %+v", d)
+		}
+		if s := r.status(second); s.Status != fleet.DeploymentRolledBack || s.RollbackID != accepted.ID {
+			t.Errorf("what was undone is %s by %q", s.Status, s.RollbackID)
+		}
+		if _, err := r.service.Rollback(ctx, fleet.RollbackRequest{DeploymentID: accepted.ID}); !errors.Is(err, fleet.ErrConflict) {
+			t.Errorf("rollback of a rollback: %v, want a conflict", err)
+		}
+	})
+}
+
+func TestServiceScale(t *testing.T) {
+	inBubble(t, plain, func(t *testing.T, r *rig) {
+		ctx := fleet.AsSystem(t.Context())
+		if _, err := r.service.Scale(ctx, fleet.ScaleRequest{Workload: theWorkload, Replicas: 2}); !errors.Is(err, fleet.ErrNotFound) {
+			t.Errorf("scaling nothing: %v, want not found", err)
+		}
+		r.deploy(t, 2)
+		if _, err := r.service.Scale(ctx, fleet.ScaleRequest{Workload: theWorkload, Replicas: 3}); !errors.Is(err, fleet.ErrConflict) {
+			t.Errorf("scaling during a rollout: %v, want a conflict", err)
+		}
+		after(time.Second)
+		before := r.engine.ids()
+		if _, err := r.service.Scale(ctx, fleet.ScaleRequest{Workload: theWorkload, Replicas: 11}); !errors.Is(err, fleet.ErrInvalid) {
+			t.Errorf("scaling beyond the maximum: %v, want it refused", err)
+		}
+		d, err := r.service.Scale(ctx, fleet.ScaleRequest{Workload: theWorkload, Replicas: 4, Reason: "Saturday"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		after(time.Second)
+		if d = r.status(d.ID); d.Status != fleet.DeploymentCompleted || d.Type != fleet.TypeScale {
+			t.Errorf("scaling is %s of type %s", d.Status, d.Type)
+		}
+		now := r.engine.ids()
+		if kept := slices.DeleteFunc(slices.Clone(before), func(id string) bool { return !slices.Contains(now, id) }); len(now) != 4 || len(kept) != 2 {
+			t.Errorf("%d containers, %d of them from before; want 4 and 2", len(now), len(kept))
+		}
+	})
+}
+
+func TestServiceSteer(t *testing.T) {
+	inBubble(t, plain, func(t *testing.T, r *rig) {
+		ctx := fleet.AsSystem(t.Context())
+		r.deploy(t, 2)
+		after(time.Second)
+		before := r.engine.ids()
+		r.store.definition.ImageTag = "v2"
+		two, settings := 2, quick()
+		settings.AutoPromote = false
+		d, err := r.service.Deploy(ctx, fleet.DeployRequest{Workload: theWorkload, Replicas: &two, Rollout: settings, Strategy: fleet.StrategyBlueGreen})
+		if err != nil {
+			t.Fatal(err)
+		}
+		after(time.Hour)
+		if got := r.status(d.ID); got.CurrentStep != "await_promotion" || *got.State.Weight != 0 {
+			t.Fatalf("an hour later it is at %q with weight %d", got.CurrentStep, *got.State.Weight)
+		}
+		steer := func(command fleet.Command, ok bool) {
+			t.Helper()
+			if _, err := r.service.Steer(ctx, d.ID, command, "because"); (err == nil) != ok || err != nil && !errors.Is(err, fleet.ErrConflict) {
+				t.Errorf("%s: %v", command, err)
+			}
+			after(time.Second)
+		}
+		steer(fleet.CommandResume, false)
+		steer(fleet.CommandPause, true)
+		steer(fleet.CommandPause, false)
+		steer(fleet.CommandPromote, true)
+		if got := r.status(d.ID); got.CurrentStep != "paused" {
+			t.Errorf("promoted while paused it is at %q", got.CurrentStep)
+		}
+		steer(fleet.CommandAbort, true)
+		steer(fleet.CommandResume, false)
+		got := r.status(d.ID)
+		if got.Status != fleet.DeploymentRolledBack || got.Errors[0].Step != "aborted" || !strings.Contains(got.Errors[0].Message, "because") {
+			t.Errorf("aborted it is %s with %+v", got.Status, got.Errors)
+		}
+		if now := r.engine.ids(); !slices.Equal(now, before) {
+			t.Errorf("containers %v, want those of before, %v", now, before)
 		}
 	})
 }
@@ -156,7 +341,7 @@ func TestControllerGivesUpWhatCannotBeStarted(t *testing.T) {
 		broken := slices.Repeat([]error{errors.New("devicemapper is upset")}, 1000)
 		r.engine.fail("start", broken...)
 		id := r.deploy(t, 1)
-		after(deploy.HealthyDeadline + 10*time.Second)
+		after(5*time.Minute + 10*time.Second)
 		d := r.status(id)
 		if d.Status != fleet.DeploymentFailed || !strings.Contains(d.Errors[0].Message, "devicemapper is upset") {
 			t.Errorf("deployment is %s with %+v", d.Status, d.Errors)
@@ -261,18 +446,18 @@ func TestServiceDeployRefuses(t *testing.T) {
 	s := deploy.NewService(store, engine, func(fleet.Workload) { t.Error("woke a workload") })
 	ctx := fleet.AsSystem(t.Context())
 
-	_, err := s.Deploy(ctx, fleet.DeployRequest{Workload: theWorkload, Replicas: &seven})
+	_, err := s.Deploy(ctx, fleet.DeployRequest{Workload: theWorkload, Replicas: &seven, Rollout: quick()})
 	var invalid *fleet.InvalidError
 	if !errors.As(err, &invalid) || len(invalid.Fields) != 3 {
 		t.Errorf("error %v, want three fields", err)
 	}
-	_, err = s.Deploy(ctx, fleet.DeployRequest{Workload: theWorkload, Revision: &two})
+	_, err = s.Deploy(ctx, fleet.DeployRequest{Workload: theWorkload, Revision: &two, Rollout: quick()})
 	if !errors.Is(err, fleet.ErrConflict) {
 		t.Errorf("error %v, want a conflict", err)
 	}
 	store.definition.Network = fleet.NetworkConfig{}
 	engine.fail("resolve", fleet.Errorf(fleet.ErrImageNotFound, "no such image"))
-	_, err = s.Deploy(ctx, fleet.DeployRequest{Workload: theWorkload})
+	_, err = s.Deploy(ctx, fleet.DeployRequest{Workload: theWorkload, Rollout: quick()})
 	if !errors.Is(err, fleet.ErrImageNotFound) || len(store.deployments) != 0 {
 		t.Errorf("error %v with %d deployments, want a missing image and none", err, len(store.deployments))
 	}

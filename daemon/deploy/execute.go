@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
@@ -28,117 +27,113 @@ type executor struct {
 	store   Store
 	engine  Engine
 	log     *slog.Logger
-	slots   chan struct{} // bounds work on containers over all workloads
+	starts  chan struct{} // bounds the containers that are created or started at once, over all workloads
+	stops   chan struct{} // bounds those that are stopped or removed at once
 	started func()
 	epoch   int64
 }
 
-// do executes an outline: what concerns the whole workload first, then the
-// steps on single instances, all at once. A failure of one disturbs no other.
-func (x *executor) do(ctx context.Context, state fleet.WorkloadState, o Outline) error {
-	if err := x.progress(ctx, state, o); err != nil {
-		return err
-	}
-	if err := x.prepare(ctx, state, o.Steps); err != nil {
-		return err
-	}
-	var group errgroup.Group
-	for _, s := range o.Steps {
-		if single(s.Kind) {
-			group.Go(func() error { return x.inSlot(ctx, func() error { return x.one(ctx, state, s) }) })
-		}
-	}
-	return group.Wait()
-}
-
-// single reports whether a step is work on one instance's container.
-func single(k StepKind) bool {
-	switch k {
-	case StepCreate, StepStart, StepRestart, StepStop, StepRemove:
-		return true
-	default:
-		return false
-	}
-}
-
-// prepare does the steps that concern the whole workload, in their order.
-func (x *executor) prepare(ctx context.Context, state fleet.WorkloadState, steps []Step) error {
+// decide does the steps that only write rows, in their order, and reports
+// whether it has written any.
+func (x *executor) decide(ctx context.Context, state fleet.WorkloadState, steps []Step) (wrote bool, err error) {
 	var additions []Step
-	pulled := false
 	for _, s := range steps {
-		var err error
 		switch s.Kind {
-		case StepPull:
-			if !pulled {
-				pulled = true
-				err = x.pull(ctx, state)
-			}
 		case StepKeep:
 			err = x.keep(ctx, state, s.Instance)
+		case StepDrain:
+			err = x.drain(ctx, s.Instance)
 		case StepAdd:
 			additions = append(additions, s)
+		case StepSetWeight:
+			err = x.setWeight(ctx, state, s.Weight)
 		case StepComplete:
 			err = x.complete(ctx, state)
 		case StepFail:
 			err = x.fail(ctx, state, s)
 		default:
+			continue
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", s, err)
+			return wrote, fmt.Errorf("%s: %w", s, err)
 		}
+		wrote = true
 	}
-	return x.add(ctx, state, additions)
+	if err := x.add(ctx, state, additions); err != nil {
+		return wrote, fmt.Errorf("%s: %w", StepAdd, err)
+	}
+	return wrote, nil
 }
 
-// inSlot bounds the work on containers that goes on at the same time.
-func (x *executor) inSlot(ctx context.Context, do func() error) error {
-	select {
-	case x.slots <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+// work is what a step asks of the engine: what it is about, so that no two ever
+// work on the same, how many of its kind may go on at once, and what to do. It is
+// nil for a step that asks nothing.
+func (x *executor) work(state fleet.WorkloadState, s Step) (about string, slots chan struct{}, do func(context.Context) error) {
+	switch s.Kind {
+	case StepPull:
+		return "image " + state.Target.ImageDigest, nil, func(ctx context.Context) error { return x.pull(ctx, state) }
+	case StepCreate, StepStart, StepRestart:
+		return s.Instance.ID, x.starts, func(ctx context.Context) error { return x.one(ctx, state, s) }
+	case StepStop, StepRemove:
+		return s.Instance.ID, x.stops, func(ctx context.Context) error { return x.one(ctx, state, s) }
+	default:
+		return "", nil, nil
 	}
-	defer func() { <-x.slots }()
-	return do()
 }
 
 // one does a step on a single instance.
 func (x *executor) one(ctx context.Context, state fleet.WorkloadState, s Step) error {
-	var err error
 	switch s.Kind {
 	case StepCreate:
-		err = x.create(ctx, state, s.Instance, 0)
+		return x.create(ctx, state, s.Instance, 0)
 	case StepStart:
-		err = x.start(ctx, state, s.Instance, 0)
+		return x.start(ctx, state, s.Instance, 0)
 	case StepRestart:
-		if err = x.engine.StopContainer(ctx, s.Instance.ContainerID, stopTimeout(state, s.Instance), s.Instance.Force); err == nil {
-			err = x.start(ctx, state, s.Instance, 0)
+		if err := x.engine.StopContainer(ctx, s.Instance.ContainerID, stopTimeout(state, s.Instance), s.Instance.Force); err != nil {
+			return err
 		}
+		return x.start(ctx, state, s.Instance, 0)
 	case StepStop:
-		err = x.stop(ctx, state, s.Instance)
-	case StepRemove:
-		err = x.remove(ctx, state, s)
+		return x.stop(ctx, state, s.Instance)
 	default:
-		err = fmt.Errorf("unknown step %q", s.Kind)
+		return x.remove(ctx, state, s)
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", s, err)
-	}
-	return nil
 }
 
-// pull makes the target's image available. An image that is gone for good is
-// found again by the create step, which gives the failure to the instance.
+// pull makes the target's image available, whatever number of replicas wants it,
+// and notes that it is. One that cannot be had fails the deployment at once.
 func (x *executor) pull(ctx context.Context, state fleet.WorkloadState) error {
-	credentials, err := x.store.RegistryCredentials(ctx, state.DefinitionID)
+	err := x.ensureImage(ctx, *state.Target)
+	switch {
+	case permanent(err):
+		return x.fail(ctx, state, Step{Kind: StepFail, Reason: err.Error()})
+	case err != nil:
+		return errors.Join(err, x.trouble(ctx, state, err))
+	}
+	now := time.Now().UTC()
+	return x.end(ctx, state.Target.ID, func(row *fleet.Deployment) []fleet.Event {
+		row.State.PulledAt, row.State.ProgressAt, row.State.Trouble = &now, &now, ""
+		return nil
+	})
+}
+
+func (x *executor) ensureImage(ctx context.Context, d fleet.Deployment) error {
+	credentials, err := x.store.RegistryCredentials(ctx, d.DefinitionID)
 	if err != nil && !errors.Is(err, fleet.ErrNotFound) {
 		return fmt.Errorf("read registry credentials: %w", err)
 	}
-	err = x.engine.EnsureImage(ctx, state.Target.ImageDigest, credentials)
-	if permanent(err) {
-		x.log.Warn("cannot pull the image", "image", state.Target.ImageDigest, "error", err)
+	return x.engine.EnsureImage(ctx, d.ImageDigest, credentials)
+}
+
+// trouble keeps the reason why the image takes so long, for those who wonder.
+func (x *executor) trouble(ctx context.Context, state fleet.WorkloadState, cause error) error {
+	if ctx.Err() != nil || state.Target.State.Trouble == cause.Error() {
 		return nil
 	}
-	return err
+	return x.end(ctx, state.Target.ID, func(row *fleet.Deployment) []fleet.Event {
+		row.State.Trouble = cause.Error()
+		return nil
+	})
 }
 
 // permanent reports whether repeating a call would change nothing.
@@ -148,10 +143,33 @@ func permanent(err error) bool {
 
 func (x *executor) keep(ctx context.Context, state fleet.WorkloadState, i fleet.Instance) error {
 	_, err := x.store.UpdateInstance(ctx, i.ID, func(row *fleet.Instance) ([]fleet.Event, error) {
-		row.DeploymentID = state.Target.ID
+		row.DeploymentID, row.DrainingSince = state.Target.ID, nil
 		return nil, nil
 	})
 	return err
+}
+
+// drain takes an instance out of service.
+func (x *executor) drain(ctx context.Context, i fleet.Instance) error {
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	_, err := x.store.UpdateInstance(ctx, i.ID, func(row *fleet.Instance) ([]fleet.Event, error) {
+		if row.DrainingSince == nil {
+			row.DrainingSince = &now
+		}
+		return nil, nil
+	})
+	return err
+}
+
+// setWeight shifts requests between the old and the new replicas.
+func (x *executor) setWeight(ctx context.Context, state fleet.WorkloadState, weight int) error {
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	return x.end(ctx, state.Target.ID, func(row *fleet.Deployment) []fleet.Event {
+		row.State.Weight, row.State.WeightAt, row.State.ProgressAt = &weight, &now, &now
+		e := deploymentEvent(*row, fleet.EventDeploymentShifted, "")
+		e.Data["traffic_weight"] = weight
+		return []fleet.Event{e}
+	})
 }
 
 // add writes the intent to run new replicas.
@@ -206,6 +224,11 @@ func (x *executor) create(ctx context.Context, state fleet.WorkloadState, i flee
 	}
 	spec := fleet.ContainerSpec{Instance: i, Spec: d.Spec, Networks: networks, Epoch: x.epoch}
 	id, warnings, err := x.engine.EnsureContainer(ctx, spec)
+	if errors.Is(err, fleet.ErrImageNotFound) { // somebody has pruned it
+		if err = x.ensureImage(ctx, d); err == nil {
+			id, warnings, err = x.engine.EnsureContainer(ctx, spec)
+		}
+	}
 	if err != nil {
 		return x.refused(ctx, i, err)
 	}
@@ -356,7 +379,7 @@ func (x *executor) remove(ctx context.Context, state fleet.WorkloadState, s Step
 			return nil, nil
 		}
 		row.Current, row.Desired = fleet.StatusTerminated, fleet.StatusTerminated
-		row.IPAddress, row.Health, row.StoppedAt = "", fleet.HealthUnknown, &now
+		row.IPAddress, row.Health, row.HealthySince, row.StoppedAt = "", fleet.HealthUnknown, nil, &now
 		return []fleet.Event{event(*row, fleet.EventTerminated, map[string]any{"reason": s.Reason})}, nil
 	})
 	return err

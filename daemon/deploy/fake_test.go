@@ -71,15 +71,51 @@ func (m *memory) CreateDeployment(_ context.Context, d fleet.Deployment) (fleet.
 	defer unlock()
 	d.ID = fmt.Sprintf("deployment-%d", len(m.deployments)+1)
 	d.StartedAt = time.Now()
+	m.begin(d)
+	return d, nil
+}
+
+// begin makes a deployment the target in the place of what is in progress.
+func (m *memory) begin(d fleet.Deployment) {
 	for id, old := range m.deployments {
 		if old.Status == fleet.DeploymentInProgress {
-			old.Status = fleet.DeploymentFailed
+			old.Status, old.SupersededByID, d.SupersedesID = fleet.DeploymentFailed, d.ID, id
 			m.deployments[id] = old
 		}
 	}
+	if of, ok := m.deployments[d.RollbackOfID]; ok {
+		of.RollbackID = d.ID
+		m.deployments[of.ID] = of
+	}
+	d.Before = m.deployments[m.live].After
 	m.deployments[d.ID] = d
 	m.target = d.ID
-	return d, nil
+}
+
+func (m *memory) SteerDeployment(ctx context.Context, id string, change func(*fleet.Deployment) ([]fleet.Event, error), rollback *fleet.Deployment) (fleet.Deployment, error) {
+	if _, err := m.UpdateDeployment(ctx, id, change); err != nil {
+		return fleet.Deployment{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if rollback != nil {
+		next := *rollback
+		next.ID, next.RollbackOfID, next.StartedAt = fmt.Sprintf("deployment-%d", len(m.deployments)+1), id, time.Now()
+		m.begin(next)
+	}
+	return m.deployments[id], nil
+}
+
+func (m *memory) StableBefore(_ context.Context, d fleet.Deployment) (fleet.Deployment, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for n := len(m.deployments); n > 0; n-- {
+		id := fmt.Sprintf("deployment-%d", n)
+		if found := m.deployments[id]; id < d.ID && found.Status == fleet.DeploymentCompleted && !found.Removal {
+			return found, nil
+		}
+	}
+	return fleet.Deployment{}, fleet.ErrNotFound
 }
 
 func (m *memory) Deployment(_ context.Context, id string) (fleet.Deployment, error) {
@@ -112,6 +148,10 @@ func (m *memory) UpdateDeployment(_ context.Context, id string, change func(*fle
 		m.live, m.target = "", ""
 	case d.Status == fleet.DeploymentCompleted:
 		m.live = id
+		if undone, ok := m.deployments[d.RollbackOfID]; ok {
+			undone.Status = fleet.DeploymentRolledBack
+			m.deployments[undone.ID] = undone
+		}
 	case d.Status != fleet.DeploymentInProgress:
 		m.target = m.live
 	}
@@ -265,6 +305,7 @@ type enginePretence struct {
 	events     chan fleet.ContainerEvent
 	calls      []string
 	networks   []string
+	holds      map[string]chan struct{}
 }
 
 func newEngine() *enginePretence {
@@ -272,6 +313,7 @@ func newEngine() *enginePretence {
 		containers: make(map[string]fleet.Container),
 		byName:     make(map[string]string),
 		faults:     make(map[string][]error),
+		holds:      make(map[string]chan struct{}),
 		events:     make(chan fleet.ContainerEvent, 1000),
 	}
 }
@@ -290,6 +332,28 @@ func (e *enginePretence) fail(call string, errs ...error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.faults[call] = append(e.faults[call], errs...)
+}
+
+// hold makes calls of a kind take until the channel is closed.
+func (e *enginePretence) hold(call string) chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.holds[call] = make(chan struct{})
+	return e.holds[call]
+}
+
+// wait waits where calls of a kind are held.
+func (e *enginePretence) wait(ctx context.Context, call string) {
+	e.mu.Lock()
+	hold := e.holds[call]
+	e.mu.Unlock()
+	if hold == nil {
+		return
+	}
+	select {
+	case <-hold:
+	case <-ctx.Done():
+	}
 }
 
 // count is how often a call was made.
@@ -337,7 +401,8 @@ func (e *enginePretence) ResolveImage(_ context.Context, reference, _ string, _ 
 	return "sha256:" + reference, e.begin("resolve", reference)
 }
 
-func (e *enginePretence) EnsureImage(_ context.Context, digest string, _ *fleet.RegistryCredentials) error {
+func (e *enginePretence) EnsureImage(ctx context.Context, digest string, _ *fleet.RegistryCredentials) error {
+	e.wait(ctx, "pull")
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.begin("pull", digest)
@@ -376,7 +441,8 @@ func (e *enginePretence) StartContainer(_ context.Context, id string) error {
 	return nil
 }
 
-func (e *enginePretence) StopContainer(_ context.Context, id string, _ int, _ bool) error {
+func (e *enginePretence) StopContainer(ctx context.Context, id string, _ int, _ bool) error {
+	e.wait(ctx, "stop")
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.begin("stop", id); err != nil {

@@ -53,9 +53,9 @@ func observeRunning(i *fleet.Instance, c fleet.Container, checked bool) []fleet.
 		i.Restarts++
 	}
 	i.Current, i.StartedAt, i.Error, i.Force = fleet.StatusRunning, &started, "", false
-	i.Health = fleet.HealthUnknown
+	i.Health, i.HealthySince = fleet.HealthUnknown, nil
 	if !checked {
-		i.Health = fleet.HealthHealthy
+		i.Health, i.HealthySince = fleet.HealthHealthy, &started
 	}
 	return []fleet.Event{event(*i, fleet.EventStarted, map[string]any{"restart_count": i.Restarts, "container_id": c.ID})}
 }
@@ -67,10 +67,10 @@ func observeExited(i *fleet.Instance, c fleet.Container) []fleet.Event {
 		return nil
 	}
 	code := c.ExitCode
-	i.ExitCode, i.StoppedAt, i.IPAddress, i.Health = &code, &finished, "", fleet.HealthUnknown
-	if i.Desired != fleet.StatusRunning || restartDue(*i) {
+	i.ExitCode, i.StoppedAt, i.IPAddress, i.Health, i.HealthySince = &code, &finished, "", fleet.HealthUnknown, nil
+	if i.Desired != fleet.StatusRunning || restartDue(*i) || i.DrainingSince != nil || c.EngineStopped {
 		i.Current, i.Error = fleet.StatusStopped, ""
-		return []fleet.Event{event(*i, fleet.EventStopped, map[string]any{"exit_code": code})}
+		return []fleet.Event{event(*i, fleet.EventStopped, map[string]any{"exit_code": code, "engine_stopped": c.EngineStopped})}
 	}
 	i.Current, i.Error = fleet.StatusFailed, exitMessage(*i, c)
 	i.RecentExits = append(i.RecentExits, finished)
@@ -110,7 +110,7 @@ func observeGone(i *fleet.Instance) []fleet.Event {
 		return nil
 	}
 	lost := i.ContainerID
-	i.ContainerID, i.IPAddress, i.Health = "", "", fleet.HealthUnknown
+	i.ContainerID, i.IPAddress, i.Health, i.HealthySince = "", "", fleet.HealthUnknown, nil
 	if i.Desired == fleet.StatusStopped {
 		i.Current = fleet.StatusStopped
 	} else {

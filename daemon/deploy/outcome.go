@@ -10,17 +10,21 @@ import (
 )
 
 // progress writes how far a deployment in progress has come, if that has changed.
-func (x *executor) progress(ctx context.Context, state fleet.WorkloadState, o Outline) error {
+// Another replica that has proved itself renews the progress deadline.
+func (x *executor) progress(ctx context.Context, state fleet.WorkloadState, at Progress) error {
 	d := state.Target
 	if d == nil || d.Status != fleet.DeploymentInProgress {
 		return nil
 	}
-	total, done, current := Progress(state, o)
-	if total == d.TotalSteps && done == d.CompletedSteps && current == d.CurrentStep {
+	if at.Total == d.TotalSteps && at.Done == d.CompletedSteps && at.Current == d.CurrentStep && at.Settled <= d.State.Settled {
 		return nil
 	}
+	now := time.Now().UTC().Truncate(time.Microsecond)
 	return x.end(ctx, d.ID, func(row *fleet.Deployment) []fleet.Event {
-		row.TotalSteps, row.CompletedSteps, row.CurrentStep = total, done, current
+		row.TotalSteps, row.CompletedSteps, row.CurrentStep = at.Total, at.Done, at.Current
+		if at.Settled > row.State.Settled {
+			row.State.Settled, row.State.ProgressAt = at.Settled, &now
+		}
 		return nil
 	})
 }
@@ -37,63 +41,37 @@ func (x *executor) end(ctx context.Context, id string, change func(*fleet.Deploy
 	return err
 }
 
-// Progress counts a deployment's steps. Each new replica is created and
-// becomes healthy, each old one is removed, and the deployment is completed.
-func Progress(state fleet.WorkloadState, o Outline) (total, done int, current string) {
-	d := state.Target
-	settled, created, leaving := 0, 0, 0
-	for _, i := range state.Instances {
-		switch {
-		case i.DeploymentID != d.ID || i.Desired == fleet.StatusTerminated:
-			leaving++
-		case serves(i) || heldBack(i):
-			settled++
-			created++
-		case i.ContainerID != "":
-			created++
-		}
-	}
-	old := max(d.Before, leaving)
-	total = 2*d.After + old + 1
-	done = created + settled
-	if settled == d.After {
-		done += old - leaving // nothing old is removed before all that is new is healthy
-	}
-	for _, s := range o.Steps {
-		current = s.String()
-		if s.Kind != StepPull {
-			break
-		}
-	}
-	return total, done, current
-}
-
 // complete ends the deployment well: it is live from now on.
 func (x *executor) complete(ctx context.Context, state fleet.WorkloadState) error {
 	now := time.Now().UTC()
 	return x.end(ctx, state.Target.ID, func(row *fleet.Deployment) []fleet.Event {
 		row.Status, row.CompletedAt = fleet.DeploymentCompleted, &now
-		row.CompletedSteps, row.CurrentStep = row.TotalSteps, ""
+		row.CompletedSteps, row.CurrentStep, row.State.Weight = row.TotalSteps, "", nil
 		return []fleet.Event{deploymentEvent(*row, fleet.EventDeploymentCompleted, "")}
 	})
 }
 
-// fail ends the deployment and keeps what the failed instances have left behind.
+// fail ends the deployment, keeps what the failed instances have left behind,
+// and begins the rollback in the same transaction.
 func (x *executor) fail(ctx context.Context, state fleet.WorkloadState, s Step) error {
 	found := x.autopsy(ctx, state, s)
 	now := time.Now().UTC()
-	return x.end(ctx, state.Target.ID, func(row *fleet.Deployment) []fleet.Event {
-		row.Status, row.CompletedAt, row.CurrentStep = fleet.DeploymentFailed, &now, ""
+	_, err := x.store.SteerDeployment(ctx, state.Target.ID, func(row *fleet.Deployment) ([]fleet.Event, error) {
+		row.Status, row.CompletedAt, row.CurrentStep, row.State.Weight = fleet.DeploymentFailed, &now, "", nil
 		row.Errors = append(row.Errors, found...)
-		return []fleet.Event{deploymentEvent(*row, fleet.EventDeploymentFailed, found[0].Message)}
-	})
+		return []fleet.Event{deploymentEvent(*row, fleet.EventDeploymentFailed, found[0].Message)}, nil
+	}, automatic(state))
+	if errors.Is(err, fleet.ErrConflict) {
+		return nil // it has ended meanwhile
+	}
+	return err
 }
 
 // autopsy describes the instance that failed the deployment, and others of it that failed too.
 func (x *executor) autopsy(ctx context.Context, state fleet.WorkloadState, s Step) []fleet.DeploymentError {
 	list := []fleet.DeploymentError{x.describe(ctx, s.Instance, s.Reason)}
 	for _, i := range state.Instances {
-		if i.ID != s.Instance.ID && i.DeploymentID == state.Target.ID && i.Current == fleet.StatusFailed && len(list) < maxErrors {
+		if s.Instance.ID != "" && i.ID != s.Instance.ID && i.DeploymentID == state.Target.ID && i.Current == fleet.StatusFailed && len(list) < maxErrors {
 			list = append(list, x.describe(ctx, i, i.Error))
 		}
 	}
@@ -102,6 +80,13 @@ func (x *executor) autopsy(ctx context.Context, state fleet.WorkloadState, s Ste
 
 func (x *executor) describe(ctx context.Context, i fleet.Instance, message string) fleet.DeploymentError {
 	e := fleet.DeploymentError{InstanceID: i.ID, InstanceName: i.Name, Message: message, Step: string(StepAwaitHealthy)}
+	if i.ID == "" {
+		e.Step = string(StepPull)
+		return e
+	}
+	if n := len(i.Checks); n > 0 {
+		e.HealthOutput = i.Checks[n-1].Details
+	}
 	if i.ContainerID == "" {
 		e.Step = string(StepCreate)
 		return e

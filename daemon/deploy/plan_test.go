@@ -18,8 +18,12 @@ func deployment(id, tag string, after int, status fleet.DeploymentStatus) fleet.
 	return fleet.Deployment{
 		ID: id, DefinitionID: "api", Environment: "staging", ImageTag: tag, ImageDigest: "sha256:" + tag,
 		Spec: fleet.Spec{Name: "api", ImageTag: tag}, After: after, Status: status, StartedAt: noon.Add(-time.Minute),
+		Rollout: quick(), State: fleet.RolloutState{PulledAt: &noon},
 	}
 }
+
+// healthyDeadline is that of the default settings.
+const healthyDeadline = 5 * time.Minute
 
 // instance reads "d1/2 running healthy": deployment, replica, status and health.
 // Further words: "gone" has no container, "stop" and "end" are wishes of a user,
@@ -55,7 +59,7 @@ func instance(t *testing.T, text string) fleet.Instance {
 		case "old":
 			i.CreatedAt = noon.Add(-time.Hour)
 		case "slow":
-			early := noon.Add(-deploy.HealthyDeadline)
+			early := noon.Add(-healthyDeadline)
 			i.StartedAt = &early
 		case "exits":
 			var n int
@@ -86,50 +90,27 @@ func TestPlan(t *testing.T) {
 		want      string // steps, separated by commas
 		recheck   time.Duration
 	}{
-		{name: "first deploy", target: new(going("v2", 2)),
-			want: "pull, add replica 1, add replica 2"},
-		{name: "first deploy with intents written", target: new(going("v2", 2)),
-			instances: []string{"d2/1 pending", "d2/2 pending"},
-			want:      "pull, create d2/1, create d2/2"},
-		{name: "first deploy started", target: new(going("v2", 2)),
+		{name: "rollout waits for health and looks again at the deadline", target: new(going("v2", 2)),
 			instances: []string{"d2/1 running healthy", "d2/2 running"},
-			want:      "await_healthy d2/2", recheck: deploy.HealthyDeadline - 30*time.Second},
-		{name: "first deploy healthy", target: new(going("v2", 2)),
-			instances: []string{"d2/1 running healthy", "d2/2 running healthy"},
-			want:      "complete"},
-		{name: "update leaves the old alone until the new is healthy", target: new(going("v2", 2)),
-			instances: []string{"d1/1 running healthy", "d1/2 running healthy", "d2/1 running healthy", "d2/2 running"},
-			want:      "await_healthy d2/2", recheck: deploy.HealthyDeadline - 30*time.Second},
-		{name: "update removes the old once the new is healthy", target: new(going("v2", 2)),
-			instances: []string{"d1/1 running healthy", "d1/2 running healthy", "d2/1 running healthy", "d2/2 running healthy"},
-			want:      "remove d1/1, remove d1/2"},
-		{name: "update whose new replica exits", target: new(going("v2", 2)),
-			instances: []string{"d1/1 running healthy", "d1/2 running healthy", "d2/1 running healthy", "d2/2 failed exits=1"},
-			want:      "fail d2/2"},
-		{name: "update whose new replica turns unhealthy", target: new(going("v2", 1)),
+			want:      "await_healthy d2/2", recheck: healthyDeadline - 30*time.Second},
+		{name: "rollout whose new replica turns unhealthy", target: new(going("v2", 1)),
 			instances: []string{"d1/1 running healthy", "d2/1 running unhealthy"},
 			want:      "fail d2/1"},
-		{name: "update whose new replica never becomes healthy", target: new(going("v2", 1)),
+		{name: "rollout whose new replica never becomes healthy", target: new(going("v2", 1)),
 			instances: []string{"d1/1 running healthy", "d2/1 running slow"},
 			want:      "fail d2/1"},
-		{name: "update whose new replica is removed from outside", target: new(going("v2", 1)),
+		{name: "rollout whose new replica is removed from outside", target: new(going("v2", 1)),
 			instances: []string{"d1/1 running healthy", "d2/1 pending"},
-			want:      "pull, create d2/1"},
-		{name: "scale up keeps what runs", target: new(going("v1", 3)),
-			instances: []string{"d1/1 running healthy old", "d1/2 running healthy old"},
-			want:      "keep d1/1, keep d1/2"},
-		{name: "scale up adds what is missing", target: new(going("v1", 3)),
-			instances: []string{"d2/1 running healthy old", "d2/2 running healthy old"},
-			want:      "pull, add replica 3"},
-		{name: "scale up repairs a kept replica that exits", target: new(going("v1", 2)),
+			want:      "create d2/1, await_healthy d2/1", recheck: healthyDeadline - 40*time.Second},
+		{name: "rollout repairs a kept replica that exits", target: new(going("v1", 2)),
 			instances: []string{"d2/1 failed exits=1 old", "d2/2 running healthy"},
-			want:      "start d2/1"},
-		{name: "scale down removes the highest", target: new(going("v1", 1)),
-			instances: []string{"d2/1 running healthy old", "d1/2 running healthy old"},
-			want:      "remove d1/2"},
-		{name: "superseded by the next version", target: new(deployment("d3", "v3", 1, fleet.DeploymentInProgress)),
-			instances: []string{"d1/1 running healthy", "d2/1 running", "d3/1 running healthy"},
-			want:      "remove d1/1, remove d2/1"},
+			want:      "start d2/1, await_healthy d2/1", recheck: healthyDeadline - 30*time.Second},
+		{name: "rollout repairs an old replica that exits", target: new(going("v2", 1)),
+			instances: []string{"d1/1 failed exits=1", "d2/1 running"},
+			want:      "start d1/1, await_healthy d2/1", recheck: healthyDeadline - 30*time.Second},
+		{name: "rollout takes a replica that a user terminates out of service first", target: new(going("v2", 1)),
+			instances: []string{"d1/1 running healthy end", "d2/1 running"},
+			want:      "drain d1/1, await_healthy d2/1", recheck: healthyDeadline - 30*time.Second},
 		{name: "removal", target: &removal,
 			instances: []string{"d1/1 running healthy", "d1/2 failed exits=1"},
 			want:      "remove d1/1, remove d1/2"},
@@ -145,10 +126,10 @@ func TestPlan(t *testing.T) {
 			want:      "keep d2/1, keep d2/2"},
 		{name: "engine lost half the replicas", target: &v1,
 			instances: []string{"d1/1 running healthy", "d1/2 pending"},
-			want:      "pull, create d1/2"},
+			want:      "create d1/2"},
 		{name: "replica is missing altogether", target: &v1,
 			instances: []string{"d1/2 running healthy"},
-			want:      "pull, add replica 1"},
+			want:      "add replica 1"},
 		{name: "first exit is repaired at once", target: &v1,
 			instances: []string{"d1/1 running healthy", "d1/2 failed exits=1"},
 			want:      "start d1/2"},
@@ -168,14 +149,14 @@ func TestPlan(t *testing.T) {
 			want:      "restart d1/1"},
 		{name: "user terminates", target: &v1,
 			instances: []string{"d1/1 running healthy end", "d1/2 running healthy"},
-			want:      "pull, add replica 1, remove d1/1"},
+			want:      "add replica 1, remove d1/1"},
 		{name: "rollout does not wait for what a user stopped", target: new(going("v2", 1)),
 			instances: []string{"d2/1 stopped stop"},
 			want:      "complete"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := fleet.WorkloadState{Target: tt.target, Deployments: map[string]fleet.Deployment{"d1": v1, "d2": going("v2", 2)}}
+			s := fleet.WorkloadState{Target: tt.target, Live: &v1, Deployments: map[string]fleet.Deployment{"d1": v1, "d2": going("v2", 2)}}
 			if tt.target != nil {
 				if tt.target.ID == "d2" || strings.HasPrefix(tt.name, "after a failed scale") {
 					s.Deployments["d2"] = going(tt.target.ImageTag, 2)

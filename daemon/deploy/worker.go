@@ -16,8 +16,9 @@ const maxRounds = 50
 // errNothingLeft: the workload has neither a target nor instances.
 var errNothingLeft = errors.New("nothing left to look after")
 
-// worker looks after one workload. All that is done to its instances is done by
-// its one goroutine, so that no two steps ever fight over a container.
+// worker looks after one workload. Its one goroutine decides everything; what
+// the engine takes its time for goes on beside it, one thing at a time for each
+// instance, so that a slow pull or stop keeps nobody from noticing a crash.
 type worker struct {
 	workload fleet.Workload
 	store    Store
@@ -26,9 +27,18 @@ type worker struct {
 	log      *slog.Logger
 	retire   func(*worker) bool
 	signal   chan struct{}
+	work     sync.WaitGroup // what goes on beside
 
-	mu      sync.Mutex
-	reports map[string]fleet.ContainerEvent // instance id → newest report not yet looked at
+	mu       sync.Mutex
+	reports  map[string]fleet.ContainerEvent // instance id → newest report not yet looked at
+	attempts map[string]*attempt             // what is worked on → how that goes
+}
+
+// attempt is work that goes on, or that has failed and is to be tried again.
+type attempt struct {
+	underWay bool
+	backoff  *backoff
+	again    time.Time
 }
 
 func newWorker(c *Controller, w fleet.Workload, epoch int64) *worker {
@@ -39,9 +49,10 @@ func newWorker(c *Controller, w fleet.Workload, epoch int64) *worker {
 		engine:   c.engine,
 		log:      log,
 		retire:   c.retire,
-		exec:     &executor{store: c.store, engine: c.engine, log: log, slots: c.slots, started: c.started, epoch: epoch},
+		exec:     &executor{store: c.store, engine: c.engine, log: log, starts: c.starts, stops: c.stops, started: c.started, epoch: epoch},
 		signal:   make(chan struct{}, 1),
 		reports:  make(map[string]fleet.ContainerEvent),
+		attempts: make(map[string]*attempt),
 	}
 }
 
@@ -63,6 +74,7 @@ func (w *worker) wake(reports []fleet.ContainerEvent) {
 func (w *worker) run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	defer w.work.Wait()
 	backoff := newBackoff()
 	for {
 		select {
@@ -92,18 +104,20 @@ func (w *worker) run(ctx context.Context) error {
 	}
 }
 
-// pass brings the facts up to date and plans and executes until there is
-// nothing left to do now. It returns when to look again although nothing happened.
+// pass brings the facts up to date, plans, decides, and begins what the plan asks
+// of the engine, until there is nothing left to decide now. It returns when to
+// look again although nothing happened.
 func (w *worker) pass(ctx context.Context) (time.Time, error) {
 	for range maxRounds {
+		busy := w.underWay() // before the state is read: what ends after this is in a later state only
 		state, err := w.store.LoadWorkload(ctx, w.workload)
 		if err != nil {
 			return time.Time{}, err
 		}
-		if state.Target == nil && len(state.Instances) == 0 {
+		if state.Target == nil && len(state.Instances) == 0 && len(busy) == 0 {
 			return time.Time{}, errNothingLeft
 		}
-		changed, err := w.observe(ctx, state)
+		changed, err := w.observe(ctx, state, busy)
 		if err != nil {
 			return time.Time{}, err
 		}
@@ -111,29 +125,126 @@ func (w *worker) pass(ctx context.Context) (time.Time, error) {
 			continue
 		}
 		outline := Plan(state, time.Now())
-		if !changes(outline.Steps) {
-			return outline.Recheck, w.exec.progress(ctx, state, outline)
-		}
-		if err := w.exec.do(ctx, state, outline); err != nil {
+		if err := w.exec.progress(ctx, state, outline.Progress); err != nil {
 			return time.Time{}, err
+		}
+		again := w.begin(ctx, state, outline.Steps, busy)
+		wrote, err := w.exec.decide(ctx, state, outline.Steps)
+		if err != nil {
+			return time.Time{}, err
+		}
+		if !wrote {
+			return earlier(outline.Recheck, again), nil
 		}
 	}
 	return time.Now(), nil
 }
 
-func changes(steps []Step) bool {
-	for _, s := range steps {
-		if s.Kind != StepAwaitHealthy {
-			return true
+// earlier is the earlier of two times, of which zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// underWay is what is worked on at present.
+func (w *worker) underWay() map[string]bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	busy := make(map[string]bool)
+	for about, a := range w.attempts {
+		if a.underWay {
+			busy[about] = true
 		}
 	}
-	return false
+	return busy
+}
+
+// begin begins the steps that ask something of the engine, but for what is
+// worked on and what has failed a moment ago; it returns when the latter may be
+// tried again.
+func (w *worker) begin(ctx context.Context, state fleet.WorkloadState, steps []Step, busy map[string]bool) (again time.Time) {
+	wanted := make(map[string]bool)
+	defer w.forget(wanted)
+	for _, s := range steps {
+		about, slots, do := w.exec.work(state, s)
+		wanted[about] = true
+		if do == nil || busy[about] {
+			continue
+		}
+		if at, wait := w.attempt(about); wait {
+			again = earlier(again, at)
+			continue
+		}
+		w.work.Go(func() { w.carryOut(ctx, s, about, slots, do) })
+	}
+	return again
+}
+
+// forget drops the failed attempts at what is not wanted any more.
+func (w *worker) forget(wanted map[string]bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for about, a := range w.attempts {
+		if !a.underWay && !wanted[about] {
+			delete(w.attempts, about)
+		}
+	}
+}
+
+// attempt notes that work begins, unless it has to wait until the time that it returns.
+func (w *worker) attempt(about string) (at time.Time, wait bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a, ok := w.attempts[about]
+	if !ok {
+		a = &attempt{backoff: newBackoff()}
+		w.attempts[about] = a
+	}
+	if time.Now().Before(a.again) {
+		return a.again, true
+	}
+	a.underWay = true
+	return time.Time{}, false
+}
+
+// carryOut does what a step asks of the engine, and has the worker look at what has become of it.
+func (w *worker) carryOut(ctx context.Context, s Step, about string, slots chan struct{}, do func(context.Context) error) {
+	err := inSlot(ctx, slots, do)
+	if err != nil && ctx.Err() == nil {
+		w.log.Warn("cannot do a step, trying again", "step", s.String(), "error", err)
+	}
+	w.mu.Lock()
+	if a := w.attempts[about]; err != nil {
+		a.underWay, a.again = false, time.Now().Add(a.backoff.delay())
+	} else {
+		delete(w.attempts, about)
+	}
+	w.mu.Unlock()
+	w.wake(nil)
+}
+
+// inSlot bounds how many of a kind go on at the same time.
+func inSlot(ctx context.Context, slots chan struct{}, do func(context.Context) error) error {
+	if slots == nil {
+		return do(ctx)
+	}
+	select {
+	case slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-slots }()
+	return do(ctx)
 }
 
 // observe looks at the containers that the engine reported about and writes what
-// has changed. It reports whether the state has to be read anew.
-func (w *worker) observe(ctx context.Context, state fleet.WorkloadState) (changed bool, err error) {
-	reports := w.takeReports()
+// has changed. It reports whether the state has to be read anew. What is worked
+// on is looked at when that has ended: it is no news that a container stops
+// which is being stopped.
+func (w *worker) observe(ctx context.Context, state fleet.WorkloadState, busy map[string]bool) (changed bool, err error) {
+	reports := w.takeReports(busy)
 	for _, i := range state.Instances {
 		e, ok := reports[i.ID]
 		if !ok || known(i, e) {
@@ -157,11 +268,17 @@ func values(reports map[string]fleet.ContainerEvent) []fleet.ContainerEvent {
 	return list
 }
 
-func (w *worker) takeReports() map[string]fleet.ContainerEvent {
+// takeReports are the reports about what is not worked on.
+func (w *worker) takeReports(busy map[string]bool) map[string]fleet.ContainerEvent {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	reports := w.reports
-	w.reports = make(map[string]fleet.ContainerEvent)
+	reports := make(map[string]fleet.ContainerEvent)
+	for id, e := range w.reports {
+		if !busy[id] {
+			reports[id] = e
+			delete(w.reports, id)
+		}
+	}
 	return reports
 }
 

@@ -35,7 +35,7 @@ const (
 	EventDeploymentResumed    = "deployment_resumed"
 	EventDeploymentPromoted   = "deployment_promoted"
 	EventDeploymentAborted    = "deployment_aborted"
-	EventDeploymentCutOver    = "deployment_cut_over"
+	EventDeploymentShifted    = "deployment_traffic_shifted"
 	EventDeploymentRolledBack = "deployment_rolled_back"
 
 	EventActionRequested = "action_requested"

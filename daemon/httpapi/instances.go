@@ -9,6 +9,7 @@ import (
 
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 const pathInstances = "/api/containers/instances"
@@ -107,6 +108,7 @@ func (s *server) deployDefinition(ctx context.Context, in *DeployInput) (*Locate
 		Workload: fleet.Workload{DefinitionID: in.DefinitionID, Environment: in.Body.Environment},
 		Replicas: in.Body.ReplicaCount,
 		Strategy: cmp.Or(fleet.Strategy(in.Body.DeploymentStrategy), fleet.StrategyRollingUpdate),
+		Rollout:  grammar.DefaultRollout(true),
 		Notes:    in.Body.DeploymentNotes,
 		Revision: in.Body.DefinitionRevision,
 	})
