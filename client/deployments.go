@@ -27,6 +27,48 @@ func (c *Client) RemoveDeployment(ctx context.Context, definitionID, environment
 	return out, err
 }
 
+// Rollback starts bringing back what an earlier deployment ran in the place of
+// this one; follow the rollback with [Client.WaitDeployment]. [IsConflict] when
+// the current state speaks against it and the request does not force it.
+func (c *Client) Rollback(ctx context.Context, id string, r api.RollbackRequest) (api.DeploymentAccepted, error) {
+	var out api.DeploymentAccepted
+	err := c.call(ctx, http.MethodPost, resourcePath("deployments", id, "rollback"), nil, r, &out)
+	return out, err
+}
+
+// PauseDeployment keeps a rollout from starting or removing anything until it is
+// resumed; its replicas are still watched. [IsConflict] when it has ended or is
+// paused already.
+func (c *Client) PauseDeployment(ctx context.Context, id string, r api.CommandRequest) (api.Deployment, error) {
+	return c.steer(ctx, id, "pause", r)
+}
+
+// ResumeDeployment lets a paused rollout go on. [IsConflict] when it has ended or
+// is not paused.
+func (c *Client) ResumeDeployment(ctx context.Context, id string, r api.CommandRequest) (api.Deployment, error) {
+	return c.steer(ctx, id, "resume", r)
+}
+
+// PromoteDeployment cuts a blue-green or canary rollout over as soon as all of
+// its replicas are healthy. [IsConflict] when it has ended, is promoted already
+// or is a rolling update.
+func (c *Client) PromoteDeployment(ctx context.Context, id string, r api.CommandRequest) (api.Deployment, error) {
+	return c.steer(ctx, id, "promote", r)
+}
+
+// AbortDeployment ends a rollout as failed and starts bringing back what was
+// live; RollbackID of the answer names the rollback. [IsConflict] when it has
+// ended already.
+func (c *Client) AbortDeployment(ctx context.Context, id string, r api.CommandRequest) (api.Deployment, error) {
+	return c.steer(ctx, id, "abort", r)
+}
+
+func (c *Client) steer(ctx context.Context, id, command string, r api.CommandRequest) (api.Deployment, error) {
+	var out api.Deployment
+	err := c.call(ctx, http.MethodPost, resourcePath("deployments", id, command), nil, r, &out)
+	return out, err
+}
+
 // GetDeployment reads a deployment by its identifier.
 func (c *Client) GetDeployment(ctx context.Context, id string) (api.Deployment, error) {
 	var out api.Deployment

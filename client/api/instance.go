@@ -54,6 +54,8 @@ type Instance struct {
 	ResourceUsage   ResourceUsage  `json:"resource_usage" doc:"Last measured use."`
 	HealthStatus    string         `json:"health_status" doc:"Verdict of the health check." example:"healthy" enum:"healthy,unhealthy,unknown"`
 	LastHealthCheck *time.Time     `json:"last_health_check,omitempty" doc:"When its health was last checked." example:"2026-06-06T08:30:30Z"`
+	HealthySince    *time.Time     `json:"healthy_since,omitempty" doc:"Since when every health check of this run has passed." example:"2026-06-06T08:30:01Z"`
+	DrainingSince   *time.Time     `json:"draining_since,omitempty" doc:"Since when it is out of service, on its way to removal." example:"2026-06-06T08:45:00Z"`
 	RestartCount    int            `json:"restart_count" doc:"Restarts since it was created." example:"0"`
 	ExitCode        *int           `json:"exit_code,omitempty" doc:"Exit code of the last run that ended." example:"137"`
 	ErrorMessage    string         `json:"error_message,omitempty" doc:"Why it is not as wanted." example:"exit code 137: out of memory"`

@@ -33,6 +33,13 @@ var roles = map[string][]fleet.Role{
 	"listDeployments":     everyone,
 	"getDeployment":       everyone,
 	"getDeploymentStatus": everyone,
+	"rollbackDeployment":  managers,
+	"pauseDeployment":     managers,
+	"resumeDeployment":    managers,
+	"promoteDeployment":   managers,
+	"abortDeployment":     managers,
+
+	"scaleManually": managers,
 
 	"listEvents": readers,
 }

@@ -169,7 +169,7 @@ func badBodies(t *testing.T) []badRequest {
 		// deployments and actions
 		{"deploy without environment", deploy(`{}`), 422, "invalid", []string{"body.environment"}},
 		{"deploy into nowhere", deploy(`{"environment":"qa"}`), 422, "invalid", []string{"body.environment"}},
-		{"unknown strategy", deploy(`{"environment":"staging","deployment_strategy":"blue_green"}`), 422, "invalid", []string{"body.deployment_strategy"}},
+		{"unknown strategy", deploy(`{"environment":"staging","deployment_strategy":"big_bang"}`), 422, "invalid", []string{"body.deployment_strategy"}},
 		{"negative replicas", deploy(`{"environment":"staging","replica_count":-1}`), 422, "invalid", []string{"body.replica_count"}},
 		{"revision zero", deploy(`{"environment":"staging","definition_revision":0}`), 422, "invalid", []string{"body.definition_revision"}},
 		{"long notes", deploy(`{"environment":"staging","deployment_notes":"` + strings.Repeat("é", 4097) + `"}`), 422, "invalid", []string{"body.deployment_notes"}},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 // Conversions between the wire (api) and the domain (fleet). Those into the
@@ -181,6 +182,46 @@ func runtimeFromAPI(r api.RuntimeConfig) fleet.RuntimeConfig {
 		LogMaxFiles:            cmp.Or(r.LogMaxFiles, fleet.DefaultLogMaxFiles),
 		PullPolicy:             cmp.Or(r.PullPolicy, fleet.PullIfNotPresent),
 	}
+}
+
+// rolloutFromAPI fills in the defaults, which depend on what starts first.
+func rolloutFromAPI(c api.RolloutConfig) grammar.Rollout {
+	r := grammar.DefaultRollout(c.StartFirst == nil || *c.StartFirst)
+	assign(&r.MaxSurge, c.MaxSurge)
+	assign(&r.MaxUnavailable, c.MaxUnavailable)
+	assign(&r.MinHealthyTime, c.MinHealthyTime)
+	assign(&r.HealthyDeadline, c.HealthyDeadline)
+	assign(&r.ProgressDeadline, c.ProgressDeadline)
+	convertInto(&r.CanarySteps, c.CanarySteps, func(s []api.CanaryStep) []grammar.CanaryStep { return list(s, canaryStepFromAPI) })
+	assign(&r.AutoPromote, c.AutoPromote)
+	assign(&r.KeepWarmTime, c.KeepWarmTime)
+	assign(&r.DrainTime, c.DrainTime)
+	return r
+}
+
+// rolloutToAPI gives every setting.
+func rolloutToAPI(r grammar.Rollout) api.RolloutConfig {
+	steps := list(r.CanarySteps, canaryStepToAPI)
+	return api.RolloutConfig{
+		MaxSurge:         &r.MaxSurge,
+		MaxUnavailable:   &r.MaxUnavailable,
+		StartFirst:       &r.StartFirst,
+		MinHealthyTime:   &r.MinHealthyTime,
+		HealthyDeadline:  &r.HealthyDeadline,
+		ProgressDeadline: &r.ProgressDeadline,
+		CanarySteps:      &steps,
+		AutoPromote:      &r.AutoPromote,
+		KeepWarmTime:     &r.KeepWarmTime,
+		DrainTime:        &r.DrainTime,
+	}
+}
+
+func canaryStepFromAPI(s api.CanaryStep) grammar.CanaryStep {
+	return grammar.CanaryStep{Weight: s.Weight, Pause: s.Pause}
+}
+
+func canaryStepToAPI(s grammar.CanaryStep) api.CanaryStep {
+	return api.CanaryStep{Weight: s.Weight, Pause: s.Pause}
 }
 
 func networkToAPI(n fleet.Network) api.Network {

@@ -35,6 +35,8 @@ func instanceToAPI(i fleet.Instance) api.Instance {
 		ResourceUsage:   api.ResourceUsage{CPUPercent: i.Usage.CPUPercent, MemoryMB: i.Usage.MemoryMB, DiskMB: i.Usage.DiskMB},
 		HealthStatus:    string(i.Health),
 		LastHealthCheck: i.LastCheck,
+		HealthySince:    i.HealthySince,
+		DrainingSince:   i.DrainingSince,
 		RestartCount:    i.Restarts,
 		ExitCode:        i.ExitCode,
 		ErrorMessage:    i.Error,
@@ -59,9 +61,16 @@ func deploymentToAPI(d fleet.Deployment) api.Deployment {
 		InstancesAfter:     d.After,
 		DeploymentStatus:   string(d.Status),
 		DeploymentStrategy: string(d.Strategy),
+		RolloutConfig:      rolloutToAPI(d.Rollout),
+		TrafficWeight:      d.State.Weight,
+		IsPaused:           d.State.PausedAt != nil,
 		IsLive:             d.Live,
 		IsRemoval:          d.Removal,
 		RollbackTargetID:   d.RollbackTargetID,
+		RollbackOfID:       d.RollbackOfID,
+		RollbackID:         d.RollbackID,
+		SupersedesID:       d.SupersedesID,
+		SupersededByID:     d.SupersededByID,
 		StartedBy:          d.StartedBy,
 		StartedAt:          d.StartedAt,
 		CompletedAt:        d.CompletedAt,
@@ -77,30 +86,24 @@ func deploymentErrorToAPI(e fleet.DeploymentError) api.DeploymentError {
 		Step:         e.Step,
 		Message:      e.Message,
 		ExitCode:     e.ExitCode,
+		HealthOutput: e.HealthOutput,
 		LogTail:      slices.Clone(e.LogTail),
 	}
 }
 
 func deploymentStatusToAPI(d fleet.Deployment, instances []fleet.Instance) api.DeploymentStatusResponse {
 	return api.DeploymentStatusResponse{Deployment: api.DeploymentStatus{
-		ID:     d.ID,
-		Status: string(d.Status),
+		ID:         d.ID,
+		Status:     string(d.Status),
+		RollbackID: d.RollbackID,
 		Progress: api.DeploymentProgress{
 			TotalSteps:     d.TotalSteps,
 			CompletedSteps: d.CompletedSteps,
 			CurrentStep:    d.CurrentStep,
-			Errors:         list(d.Errors, sentence),
+			Errors:         list(d.Errors, func(e fleet.DeploymentError) string { return deploymentErrorToAPI(e).String() }),
 		},
 		Instances: list(instances, instanceProgressToAPI),
 	}}
-}
-
-// sentence says a deployment error in one line.
-func sentence(e fleet.DeploymentError) string {
-	if e.InstanceName == "" {
-		return e.Step + ": " + e.Message
-	}
-	return e.Step + " " + e.InstanceName + ": " + e.Message
 }
 
 func instanceProgressToAPI(i fleet.Instance) api.InstanceProgress {

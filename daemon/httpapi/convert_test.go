@@ -161,6 +161,7 @@ func TestEveryFieldArrives(t *testing.T) {
 	arrives(t, networkToAPI)
 	// What the daemon remembers for itself only.
 	arrives(t, instanceToAPI, "Checks", "RecentExits", "RestartRequested", "Force")
+	arrives(t, rolloutToAPI)
 	// A deployment's snapshot and progress have answers of their own.
 	arrives(t, deploymentToAPI, "Spec", "TotalSteps", "CompletedSteps", "CurrentStep")
 	arrives(t, deploymentErrorToAPI)
@@ -170,7 +171,8 @@ func TestEveryFieldArrives(t *testing.T) {
 	arrives(t, func(d fleet.Deployment) api.DeploymentStatusResponse {
 		return deploymentStatusToAPI(d, []fleet.Instance{fillNew[fleet.Instance]()})
 	}, "DefinitionID", "DefinitionName", "DefinitionRevision", "Environment", "Type", "ImageTag", "ImageDigest",
-		"Spec", "Before", "After", "Strategy", "RollbackTargetID", "Removal", "Live", "StartedBy", "StartedAt", "CompletedAt", "Notes")
+		"Spec", "Before", "After", "Strategy", "Rollout", "State", "RollbackTargetID", "RollbackOfID", "SupersedesID", "SupersededByID",
+		"Removal", "Live", "StartedBy", "StartedAt", "CompletedAt", "Notes")
 }
 
 func arrives[From, To any](t *testing.T, convert func(From) To, dropped ...string) {

@@ -45,6 +45,7 @@ func build(config Config) (*server, *huma.OpenAPI) {
 	s.registerLogs(a)
 	s.registerNetworks(a)
 	s.registerDeployments(a)
+	s.registerScaling(a)
 	s.registerEvents(a)
 	s.registerHealth(a)
 
@@ -74,7 +75,8 @@ func humaConfig() huma.Config {
 				{Name: "definitions", Description: "What to run: image, limits, health check, networks."},
 				{Name: "instances", Description: "What runs: one container each. Deploying a definition starts instances of it."},
 				{Name: "networks", Description: "Networks of one environment, which instances join by name."},
-				{Name: "deployments", Description: "Changes of what runs: their progress and history."},
+				{Name: "deployments", Description: "Changes of what runs: their progress and history, and what can be told to them."},
+				{Name: "scaling", Description: "How many replicas run."},
 				{Name: "events", Description: "The audit trail."},
 				{Name: "health", Description: "Whether the daemon works; served without a token."},
 			},

@@ -57,10 +57,11 @@ func TestDocumentIsComplete(t *testing.T) {
 		}
 	})
 	slices.Sort(ids)
-	want := []string{"actOnInstance", "createDefinition", "createNetwork", "deleteDefinition", "deleteNetwork",
+	want := []string{"abortDeployment", "actOnInstance", "createDefinition", "createNetwork", "deleteDefinition", "deleteNetwork",
 		"deployDefinition", "getDefinition", "getDeployment", "getDeploymentStatus", "getHealth", "getInstance",
 		"getInstanceLogs", "getNetwork", "getReadiness", "listDefinitions", "listDeployments", "listEvents",
-		"listInstances", "listNetworks", "removeDefinition", "updateDefinition", "updateNetwork"}
+		"listInstances", "listNetworks", "pauseDeployment", "promoteDeployment", "removeDefinition", "resumeDeployment",
+		"rollbackDeployment", "scaleManually", "updateDefinition", "updateNetwork"}
 	if !slices.Equal(ids, want) {
 		t.Errorf("operations %q, want %q", ids, want)
 	}
@@ -152,8 +153,9 @@ func toldOperation(t *testing.T, at string, op map[string]any) {
 // TestExamplesAreAccepted sends every documented request as its example shows it.
 func TestExamplesAreAccepted(t *testing.T) {
 	w := newWorld(t)
-	definition, network, instance, _ := w.seed(t)
-	replace := strings.NewReplacer("{definition_id}", definition, "{network_id}", network, "{instance_id}", instance)
+	definition, network, instance, deployment := w.seed(t)
+	replace := strings.NewReplacer("{definition_id}", definition, "{network_id}", network, "{instance_id}", instance, "{deployment_id}", deployment)
+	const exampleDefinition = "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11"
 	sent := 0
 	for path, item := range document(t, w)["paths"].(map[string]any) {
 		for method, v := range item.(map[string]any) {
@@ -167,7 +169,7 @@ func TestExamplesAreAccepted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			text := string(example)
+			text := strings.ReplaceAll(string(example), exampleDefinition, definition)
 			if method == "post" {
 				// The seeded definition has the name of the example.
 				text = strings.Replace(text, `"name":"wedding-api"`, `"name":"wedding-example"`, 1)
@@ -178,8 +180,8 @@ func TestExamplesAreAccepted(t *testing.T) {
 			}
 		}
 	}
-	if sent != 6 {
-		t.Errorf("%d operations take a body, want 6", sent)
+	if sent != 12 {
+		t.Errorf("%d operations take a body, want 12", sent)
 	}
 }
 

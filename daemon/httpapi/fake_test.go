@@ -36,6 +36,9 @@ type fake struct {
 	credentials []fleet.CredentialsChange
 	deploys     []fleet.DeployRequest
 	actions     []string
+	rollbacks   []fleet.RollbackRequest
+	scales      []fleet.ScaleRequest
+	commands    []string
 	pages       []fleet.Page
 	filters     []any
 	// fail is the error of every method, if it is set.
@@ -243,6 +246,50 @@ func (f *fake) Remove(ctx context.Context, w fleet.Workload) (fleet.Deployment, 
 	}
 	defer leave()
 	return fleet.Deployment{ID: newID(), DefinitionID: w.DefinitionID, Environment: w.Environment, Removal: true}, nil
+}
+
+func (f *fake) Rollback(ctx context.Context, r fleet.RollbackRequest) (fleet.Deployment, error) {
+	leave, err := f.enter(ctx, false)
+	if err != nil {
+		return fleet.Deployment{}, err
+	}
+	defer leave()
+	d, ok := f.deployments[r.DeploymentID]
+	if !ok {
+		return d, fleet.ErrNotFound
+	}
+	f.changes++
+	f.rollbacks = append(f.rollbacks, r)
+	return fleet.Deployment{ID: newID(), DefinitionID: d.DefinitionID, Environment: d.Environment, Type: fleet.TypeRollback}, nil
+}
+
+func (f *fake) Scale(ctx context.Context, r fleet.ScaleRequest) (fleet.Deployment, error) {
+	leave, err := f.enter(ctx, false)
+	if err != nil {
+		return fleet.Deployment{}, err
+	}
+	defer leave()
+	if _, ok := f.definitions[r.DefinitionID]; !ok {
+		return fleet.Deployment{}, fleet.ErrNotFound
+	}
+	f.changes++
+	f.scales = append(f.scales, r)
+	return fleet.Deployment{ID: newID(), DefinitionID: r.DefinitionID, Environment: r.Environment, Type: fleet.TypeScale}, nil
+}
+
+func (f *fake) Steer(ctx context.Context, id string, command fleet.Command, reason string) (fleet.Deployment, error) {
+	leave, err := f.enter(ctx, false)
+	if err != nil {
+		return fleet.Deployment{}, err
+	}
+	defer leave()
+	d, ok := f.deployments[id]
+	if !ok {
+		return d, fleet.ErrNotFound
+	}
+	f.changes++
+	f.commands = append(f.commands, fmt.Sprintf("%s reason=%s", command, reason))
+	return d, nil
 }
 
 func (f *fake) Act(ctx context.Context, id string, action fleet.Action, force bool, reason string) (fleet.Instance, error) {

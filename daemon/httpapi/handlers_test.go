@@ -9,6 +9,7 @@ import (
 
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 func TestDefinitionLife(t *testing.T) {
@@ -122,12 +123,14 @@ func TestDeploy(t *testing.T) {
 		t.Errorf("Location %q of %s", location, d.DeploymentID)
 	}
 	decode[api.DeploymentAccepted](t, w.do(t, request{method: "POST", path: path,
-		body: `{"environment":"staging","replica_count":0,"deployment_strategy":"rolling_update","deployment_notes":"n","definition_revision":3}`}), 202)
+		body: `{"environment":"staging","replica_count":0,"deployment_strategy":"blue_green","deployment_notes":"n","definition_revision":3,"rollout_config":{"start_first":false,"keep_warm_time":0}}`}), 202)
 	zero, three := 0, 3
+	asked := grammar.DefaultRollout(false)
+	asked.KeepWarmTime = 0
 	staging := fleet.Workload{DefinitionID: definition, Environment: "staging"}
 	want := []fleet.DeployRequest{
-		{Workload: staging, Strategy: fleet.StrategyRollingUpdate},
-		{Workload: staging, Strategy: fleet.StrategyRollingUpdate, Replicas: &zero, Notes: "n", Revision: &three},
+		{Workload: staging, Strategy: fleet.StrategyRollingUpdate, Rollout: grammar.DefaultRollout(true)},
+		{Workload: staging, Strategy: fleet.StrategyBlueGreen, Rollout: asked, Replicas: &zero, Notes: "n", Revision: &three},
 	}
 	if !reflect.DeepEqual(w.deploys, want) {
 		t.Errorf("deploys %+v, want %+v", w.deploys, want)
@@ -177,7 +180,7 @@ func TestDeployments(t *testing.T) {
 		Errors: []fleet.DeploymentError{{Step: "pull", Message: "no route"}, {Step: "start", InstanceName: "api-1", Message: "exit 1"}}}
 	got := decode[api.DeploymentStatusResponse](t, w.do(t, request{method: "GET", path: deployments + "/" + deployment + "/status"}), 200).Deployment
 	if got.Status != "failed" || len(got.Instances) != 1 || got.Instances[0].InstanceID != instance ||
-		!reflect.DeepEqual(got.Progress, api.DeploymentProgress{TotalSteps: 5, CompletedSteps: 2, Errors: []string{"pull: no route", "start api-1: exit 1"}}) {
+		!reflect.DeepEqual(got.Progress, api.DeploymentProgress{TotalSteps: 5, CompletedSteps: 2, Errors: []string{"step pull: no route", "step start, instance api-1: exit 1"}}) {
 		t.Errorf("status %+v", got)
 	}
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
-	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 const pathInstances = "/api/containers/instances"
@@ -59,7 +58,7 @@ func (s *server) registerInstances(a huma.API) {
 	}, s.getInstance)
 	register(s, a, operation{
 		id: "deployDefinition", method: http.MethodPost, path: pathInstances + "/{definition_id}/deploy", tag: "instances",
-		summary: "Deploy a definition", description: "Rolls the definition's current revision out into an environment. The image's content is fixed now; a deployment that is still in progress there is superseded.",
+		summary: "Deploy a definition", description: "Rolls the definition's current revision out into an environment, as deployment_strategy and rollout_config say. The image's content is fixed now; a deployment that is still in progress there is superseded. When the rollout fails, what was stable there last is brought back.",
 		status: http.StatusAccepted, success: "The rollout has begun; follow it at the deployment's status.", location: pathDeployments + "/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a14",
 		problems: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnsupportedMediaType},
 	}, s.deployDefinition)
@@ -75,6 +74,8 @@ func (s *server) registerInstances(a huma.API) {
 		status: http.StatusAccepted, success: "The instance with its new desired_status.",
 		problems: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnsupportedMediaType},
 	}, s.actOnInstance)
+
+	checkBody(s, "deployDefinition", checkDeploy)
 }
 
 func (s *server) listInstances(ctx context.Context, in *ListInstancesInput) (*Answer[api.InstanceList], error) {
@@ -108,7 +109,7 @@ func (s *server) deployDefinition(ctx context.Context, in *DeployInput) (*Locate
 		Workload: fleet.Workload{DefinitionID: in.DefinitionID, Environment: in.Body.Environment},
 		Replicas: in.Body.ReplicaCount,
 		Strategy: cmp.Or(fleet.Strategy(in.Body.DeploymentStrategy), fleet.StrategyRollingUpdate),
-		Rollout:  grammar.DefaultRollout(true),
+		Rollout:  rolloutFromAPI(valueOf(in.Body.RolloutConfig)),
 		Notes:    in.Body.DeploymentNotes,
 		Revision: in.Body.DefinitionRevision,
 	})

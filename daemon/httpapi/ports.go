@@ -38,14 +38,25 @@ type Store interface {
 	Ping(ctx context.Context) error
 }
 
-// Deployer accepts deployments, actions and changes of networks.
+// Deployer accepts deployments, commands to them, actions and changes of networks.
 type Deployer interface {
 	// Deploy starts a rollout. ErrNotFound, ErrConflict (another revision than
-	// asked for), ErrImageNotFound, ErrRefused with the field at fault (a network
-	// that the environment lacks), ErrUnavailable.
+	// asked for), ErrImageNotFound, ErrInvalid with the fields at fault (a network
+	// that the environment lacks, a deadline that the health check outlasts), ErrUnavailable.
 	Deploy(ctx context.Context, r fleet.DeployRequest) (fleet.Deployment, error)
 	// Remove starts taking the definition out of the environment; ErrNotFound when it is not deployed there.
 	Remove(ctx context.Context, w fleet.Workload) (fleet.Deployment, error)
+	// Rollback starts bringing back what an earlier deployment ran. ErrNotFound,
+	// ErrInvalid with the field at fault, ErrConflict when the current state speaks
+	// against it and the request does not force it.
+	Rollback(ctx context.Context, r fleet.RollbackRequest) (fleet.Deployment, error)
+	// Scale starts changing the number of replicas of what is live. ErrNotFound when
+	// nothing is, ErrInvalid beyond the definition's range, ErrConflict while a
+	// deployment is in progress.
+	Scale(ctx context.Context, r fleet.ScaleRequest) (fleet.Deployment, error)
+	// Steer carries a command into a deployment in progress. ErrNotFound,
+	// ErrConflict when it has ended or the command does not fit it.
+	Steer(ctx context.Context, id string, command fleet.Command, reason string) (fleet.Deployment, error)
 	// Act asks for an action; ErrConflict when the instance is terminated.
 	Act(ctx context.Context, instanceID string, action fleet.Action, force bool, reason string) (fleet.Instance, error)
 	// CreateNetwork makes the network in the engine and stores it, or neither. ErrAlreadyExists, ErrRefused.

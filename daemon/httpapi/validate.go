@@ -254,6 +254,18 @@ func checkNetworkSettings(f *faults, s api.NetworkSettings) {
 	}
 }
 
+// checkDeploy checks the rollout that a deploy asks for, its defaults filled in.
+// What it has to do with the definition, the Deployer knows.
+func checkDeploy(f *faults, r api.DeployRequest) {
+	const location = "body.rollout_config"
+	if !f.sound(location) {
+		return
+	}
+	for _, fault := range rolloutFromAPI(valueOf(r.RolloutConfig)).Faults() {
+		f.refuse(location+"."+fault.Field, fault.Err)
+	}
+}
+
 func at(location string, index int) string { return fmt.Sprintf("%s[%d]", location, index) }
 
 // given runs check on a value that is there.
