@@ -5,39 +5,51 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // config is what the environment variables say.
 type config struct {
-	port        int
-	version     string
-	environment string // WEDSYNC_ENVIRONMENT
-	instance    string // WEDSYNC_INSTANCE
-	hostname    string
-	startDelay  time.Duration
-	healthDelay time.Duration
-	failHealth  bool
-	crashAfter  time.Duration
+	port          int
+	version       string
+	environment   string // WEDSYNC_ENVIRONMENT
+	instance      string // WEDSYNC_INSTANCE
+	hostname      string
+	startDelay    time.Duration
+	healthDelay   time.Duration
+	healthPattern string
+	failHealth    bool
+	hang          bool
+	crashAfter    time.Duration
+	leak          int // megabytes a second
+	ignoreSIGTERM bool
 }
 
 // maxDelay bounds every duration that a variable or a request can ask for.
 const maxDelay = 10 * time.Minute
+
+// maxLeak bounds LEAK, in megabytes a second.
+const maxLeak = 1024
 
 // readConfig reads all variables and names every one that is wrong.
 func readConfig(getenv func(string) string) (config, error) {
 	r := reader{getenv: getenv}
 	hostname, _ := os.Hostname() // only shown
 	c := config{
-		port:        r.port("PORT", 8080),
-		version:     version,
-		environment: getenv("WEDSYNC_ENVIRONMENT"),
-		instance:    getenv("WEDSYNC_INSTANCE"),
-		hostname:    hostname,
-		startDelay:  r.duration("START_DELAY"),
-		healthDelay: r.duration("HEALTH_DELAY"),
-		failHealth:  r.flag("FAIL_HEALTH"),
-		crashAfter:  r.duration("CRASH_AFTER"),
+		port:          r.whole("PORT", 8080, 1, 65535),
+		version:       version,
+		environment:   getenv("WEDSYNC_ENVIRONMENT"),
+		instance:      getenv("WEDSYNC_INSTANCE"),
+		hostname:      hostname,
+		startDelay:    r.duration("START_DELAY"),
+		healthDelay:   r.duration("HEALTH_DELAY"),
+		healthPattern: r.pattern("HEALTH_PATTERN"),
+		failHealth:    r.flag("FAIL_HEALTH"),
+		hang:          r.flag("HANG"),
+		crashAfter:    r.duration("CRASH_AFTER"),
+		leak:          r.whole("LEAK", 0, 0, maxLeak),
+		ignoreSIGTERM: r.flag("IGNORE_SIGTERM"),
 	}
 	if v := getenv("VERSION"); v != "" {
 		c.version = v
@@ -55,14 +67,14 @@ func (r *reader) fail(format string, args ...any) {
 	r.errs = append(r.errs, fmt.Errorf(format, args...))
 }
 
-func (r *reader) port(name string, otherwise int) int {
+func (r *reader) whole(name string, otherwise, least, most int) int {
 	s := r.getenv(name)
 	if s == "" {
 		return otherwise
 	}
 	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > 65535 {
-		r.fail("%s is %q; write a TCP port from 1 to 65535", name, s)
+	if err != nil || n < least || n > most {
+		r.fail("%s is %q; write a whole number from %d to %d", name, s, least, most)
 	}
 	return n
 }
@@ -89,4 +101,13 @@ func (r *reader) flag(name string) bool {
 		r.fail("%s is %q; write true or false", name, s)
 	}
 	return b
+}
+
+// pattern is what successive health checks get: "+" passes, "-" does not.
+func (r *reader) pattern(name string) string {
+	s := r.getenv(name)
+	if strings.Trim(s, "+-") != "" {
+		r.fail("%s is %q; write + for a check that passes and - for one that does not, for example ++-", name, s)
+	}
+	return s
 }

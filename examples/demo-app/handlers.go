@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -26,6 +27,7 @@ type app struct {
 	log     *slog.Logger
 	exit    func(int)
 	started time.Time
+	checks  atomic.Int64 // health checks so far
 }
 
 func newApp(cfg config, log *slog.Logger, exit func(int)) *app {
@@ -42,8 +44,14 @@ func (a *app) routes() http.Handler {
 	mux.HandleFunc("GET /burn", a.burn)
 	mux.HandleFunc("GET /alloc", a.alloc)
 	mux.HandleFunc("GET /exit", a.quit)
+	if a.cfg.hang {
+		return http.HandlerFunc(hang)
+	}
 	return a.logged(mux)
 }
+
+// hang keeps a request until its client leaves.
+func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 // logged writes a line about every request but health checks, which would hide all others.
 func (a *app) logged(next http.Handler) http.Handler {
@@ -72,8 +80,8 @@ func (a *app) version(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, a.cfg.version)
 }
 
-// health is 503 until START_DELAY has passed and for ever with FAIL_HEALTH, and
-// takes HEALTH_DELAY to say so.
+// health is 503 until START_DELAY has passed, for ever with FAIL_HEALTH, and at
+// every "-" of HEALTH_PATTERN, and takes HEALTH_DELAY to say so.
 func (a *app) health(w http.ResponseWriter, r *http.Request) {
 	if !pause(r, a.cfg.healthDelay) {
 		return
@@ -83,9 +91,17 @@ func (a *app) health(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusServiceUnavailable, map[string]string{"status": "failing", "reason": "FAIL_HEALTH is set"})
 	case left > 0:
 		reply(w, http.StatusServiceUnavailable, map[string]string{"status": "starting", "reason": "ready in " + left.Round(time.Millisecond).String()})
+	case !a.nextPasses():
+		reply(w, http.StatusServiceUnavailable, map[string]string{"status": "failing", "reason": "HEALTH_PATTERN says so"})
 	default:
 		reply(w, http.StatusOK, map[string]string{"status": "ok", "version": a.cfg.version})
 	}
+}
+
+// nextPasses goes through HEALTH_PATTERN, over and over.
+func (a *app) nextPasses() bool {
+	pattern := a.cfg.healthPattern
+	return pattern == "" || pattern[int(a.checks.Add(1)-1)%len(pattern)] == '+'
 }
 
 // slow answers after ms milliseconds.
@@ -153,14 +169,39 @@ func (a *app) alloc(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	block := make([]byte, mb<<20)
-	for i := 0; i < len(block); i += 4096 { // memory counts once it is touched
-		block[i] = 1
-	}
+	block := occupy(mb << 20)
 	if pause(r, time.Duration(seconds)*time.Second) {
 		reply(w, http.StatusOK, map[string]int{"mb": mb, "s": seconds})
 	}
 	runtime.KeepAlive(block)
+}
+
+// occupy is a block of memory that counts: untouched pages do not.
+func occupy(size int) []byte {
+	block := make([]byte, size)
+	for i := 0; i < len(block); i += 4096 {
+		block[i] = 1
+	}
+	return block
+}
+
+// leak takes LEAK megabytes a second, in ten parts, and gives none back, until
+// it has maxMB or ctx ends.
+func (a *app) leak(ctx context.Context) {
+	a.log.Info("taking memory, as LEAK asks", "mb_per_second", a.cfg.leak)
+	ticker := time.NewTicker(time.Second / 10)
+	defer ticker.Stop()
+	var blocks [][]byte
+	for part := a.cfg.leak << 20 / 10; len(blocks)*part < maxMB<<20; {
+		blocks = append(blocks, occupy(part))
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+	<-ctx.Done()
+	runtime.KeepAlive(blocks)
 }
 
 // quit ends the program with the code that is asked for.

@@ -1,6 +1,6 @@
 // Command demo-app is a small HTTP server to deploy with wedsync: it answers with
-// its version, and can be told to be slow, to fail, to crash, and to burn CPU or
-// memory. It needs nothing but itself, so that its image can be built from scratch.
+// its version, and can be told to be slow, to hang, to fail, to crash, and to burn
+// CPU or memory. It needs nothing but itself, so that its image can be built from scratch.
 package main
 
 import (
@@ -39,6 +39,9 @@ func run(ctx context.Context, getenv func(string) string, log *slog.Logger, exit
 		log.Error("configuration refused", "error", err)
 		return 2
 	}
+	if cfg.ignoreSIGTERM {
+		signal.Ignore(syscall.SIGTERM)
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(cfg.port))
 	if err != nil {
 		log.Error("cannot listen", "error", err)
@@ -55,8 +58,12 @@ func serve(ctx context.Context, listener net.Listener, cfg config, log *slog.Log
 		})
 		defer timer.Stop()
 	}
+	app := newApp(cfg, log, exit)
+	if cfg.leak > 0 {
+		go app.leak(ctx)
+	}
 	server := &http.Server{
-		Handler:           newApp(cfg, log, exit).routes(),
+		Handler:           app.routes(),
 		ReadHeaderTimeout: 5 * time.Second,
 	}
 	ended := make(chan error, 1)

@@ -8,7 +8,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,8 +34,9 @@ func TestReadConfig(t *testing.T) {
 		env  func(string) string
 		want string // part of the error, empty for none
 	}{
-		"defaults":           {env(), ""},
-		"all set":            {env("PORT", "9000", "START_DELAY", "2s", "HEALTH_DELAY", "10ms", "FAIL_HEALTH", "true", "CRASH_AFTER", "1m"), ""},
+		"defaults": {env(), ""},
+		"all set": {env("PORT", "9000", "START_DELAY", "2s", "HEALTH_DELAY", "10ms", "HEALTH_PATTERN", "++-", "FAIL_HEALTH", "true",
+			"HANG", "true", "CRASH_AFTER", "1m", "LEAK", "64", "IGNORE_SIGTERM", "true"), ""},
 		"port no number":     {env("PORT", "http"), `PORT is "http"`},
 		"port zero":          {env("PORT", "0"), `PORT is "0"`},
 		"port too large":     {env("PORT", "65536"), `PORT is "65536"`},
@@ -38,6 +44,8 @@ func TestReadConfig(t *testing.T) {
 		"negative delay":     {env("HEALTH_DELAY", "-1s"), `HEALTH_DELAY is "-1s"`},
 		"delay too long":     {env("CRASH_AFTER", "11m"), `CRASH_AFTER is "11m"`},
 		"no flag":            {env("FAIL_HEALTH", "maybe"), `FAIL_HEALTH is "maybe"`},
+		"no pattern":         {env("HEALTH_PATTERN", "yes"), `HEALTH_PATTERN is "yes"`},
+		"leak too fast":      {env("LEAK", "1025"), `LEAK is "1025"; write a whole number from 0 to 1024`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -127,11 +135,73 @@ func TestHealthFollowsKnobs(t *testing.T) {
 		if code := get(newApp(config{failHealth: true}, quiet(), nil)); code != 503 {
 			t.Errorf("with FAIL_HEALTH: %d", code)
 		}
+		flapping := newApp(config{healthPattern: "+-"}, quiet(), nil)
+		if codes := []int{get(flapping), get(flapping), get(flapping), get(flapping)}; !slices.Equal(codes, []int{200, 503, 200, 503}) {
+			t.Errorf("with HEALTH_PATTERN +-: %v", codes)
+		}
 		began := time.Now()
 		if code := get(newApp(config{healthDelay: time.Second}, quiet(), nil)); code != 200 || time.Since(began) != time.Second {
 			t.Errorf("with HEALTH_DELAY: %d after %s", code, time.Since(began))
 		}
 	})
+}
+
+func TestHangAnswersNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, leave := context.WithCancel(t.Context())
+		w := httptest.NewRecorder()
+		answered := false
+		go func() {
+			newApp(config{hang: true}, quiet(), nil).routes().ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/health", http.NoBody))
+			answered = true
+		}()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if answered {
+			t.Errorf("answered with %d", w.Code)
+		}
+		leave()
+		synctest.Wait()
+		if !answered || w.Body.Len() != 0 {
+			t.Errorf("after the client has left: ended %v, body %q", answered, w.Body)
+		}
+	})
+}
+
+func TestLeakTakesMemory(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		go newApp(config{leak: 20}, quiet(), nil).leak(ctx)
+		time.Sleep(time.Second - time.Millisecond)
+		synctest.Wait()
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		stop()
+	})
+	if taken := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) >> 20; taken < 19 || taken > 25 {
+		t.Errorf("%d MB taken in a second of LEAK=20", taken)
+	}
+}
+
+func TestIgnoreSIGTERM(t *testing.T) {
+	t.Cleanup(func() {
+		signals := make(chan os.Signal, 1)
+		signal.Notify(signals, syscall.SIGTERM) // ends that it is ignored
+		signal.Stop(signals)
+	})
+	ended, end := context.WithCancel(t.Context())
+	end()
+	run(ended, env(), quiet(), nil)
+	if signal.Ignored(syscall.SIGTERM) {
+		t.Error("SIGTERM is ignored without being asked")
+	}
+	run(ended, env("IGNORE_SIGTERM", "true"), quiet(), nil)
+	if !signal.Ignored(syscall.SIGTERM) {
+		t.Error("SIGTERM is not ignored with IGNORE_SIGTERM")
+	}
 }
 
 func TestServeFinishesRequestsWhenTold(t *testing.T) {

@@ -2,8 +2,10 @@ package testenv
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
@@ -88,6 +90,41 @@ func TestDemoImageReferences(t *testing.T) {
 	}
 	if again := DemoImage(t, "v1", Crashing()); again != crashing {
 		t.Errorf("got %s, then %s", crashing, again)
+	}
+}
+
+func TestDemoImageVariants(t *testing.T) {
+	tests := map[string]struct {
+		option     ImageOption
+		entrypoint string
+		env        []string
+	}{
+		"crashing":       {Crashing(), "/demo-app", []string{"CRASH_AFTER=1ms", "FAIL_HEALTH=true"}},
+		"crashing later": {CrashingAfter(3 * time.Second), "/demo-app", []string{"CRASH_AFTER=3s"}},
+		"flapping":       {Flapping("+-"), "/demo-app", []string{"HEALTH_PATTERN=+-"}},
+		"hanging":        {Hanging(), "/demo-app", []string{"HANG=true"}},
+		"slow":           {SlowStart(time.Minute), "/demo-app", []string{"START_DELAY=1m0s"}},
+		"leaking":        {Leaking(64), "/demo-app", []string{"FAIL_HEALTH=true", "LEAK=64"}},
+		"no program":     {WithEntrypoint("/none"), "/none", nil},
+	}
+	seen := make(map[string]string)
+	for name, tt := range tests {
+		img, err := BuildDemoImage(t.Context(), "v1", tt.option)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file, err := img.ConfigFile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := slices.Concat(tt.env, []string{"VERSION=v1"}); !slices.Equal(file.Config.Env, want) || !slices.Equal(file.Config.Entrypoint, []string{tt.entrypoint}) {
+			t.Errorf("%s: %v with %v; want %s with %v", name, file.Config.Entrypoint, file.Config.Env, tt.entrypoint, want)
+		}
+		tag := suffix([]ImageOption{tt.option})
+		if other, ok := seen[tag]; ok {
+			t.Errorf("%s and %s share the suffix %s", name, other, tag)
+		}
+		seen[tag] = name
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -35,6 +36,8 @@ import (
 const (
 	demoPackage    = "github.com/wedsync/terraform-provider-wedsync/examples/demo-app"
 	demoRepository = "wedsync-test/demo-app"
+	// demoProgramPath is where the program is in the image.
+	demoProgramPath = "/demo-app"
 	// labelDemo is on every demo image, also on one whose tag has moved on.
 	labelDemo = "wedsync.test"
 	// demoUser is a user without a name, as the image has no passwd file.
@@ -44,23 +47,57 @@ const (
 )
 
 // ImageOption makes a variant of the demo image.
-type ImageOption func(variables map[string]string)
+type ImageOption func(*demoVariant)
+
+// demoVariant is what two demo images can differ in.
+type demoVariant struct {
+	variables  map[string]string
+	entrypoint string
+}
 
 // WithEnv bakes an environment variable into the image; see examples/demo-app for its knobs.
 func WithEnv(key, value string) ImageOption {
-	return func(variables map[string]string) { variables[key] = value }
+	return func(v *demoVariant) { v.variables[key] = value }
 }
 
 // Crashing makes an image whose program ends with exit code 1 right after its
 // start, and was not healthy before, however slow the machine is to end it.
 func Crashing() ImageOption {
-	return func(variables map[string]string) {
-		variables["CRASH_AFTER"], variables["FAIL_HEALTH"] = "1ms", "true"
+	return func(v *demoVariant) {
+		v.variables["CRASH_AFTER"], v.variables["FAIL_HEALTH"] = "1ms", "true"
 	}
 }
 
+// CrashingAfter makes an image whose program is healthy and then ends with exit
+// code 1, that long after its start.
+func CrashingAfter(d time.Duration) ImageOption { return WithEnv("CRASH_AFTER", d.String()) }
+
 // Unhealthy makes an image whose program runs, but whose health check always fails.
 func Unhealthy() ImageOption { return WithEnv("FAIL_HEALTH", "true") }
+
+// Flapping makes an image whose health checks pass ("+") and fail ("-") in a
+// pattern that repeats, such as "+-".
+func Flapping(pattern string) ImageOption { return WithEnv("HEALTH_PATTERN", pattern) }
+
+// Hanging makes an image whose program listens, but never answers.
+func Hanging() ImageOption { return WithEnv("HANG", "true") }
+
+// SlowStart makes an image that is not healthy for that long after its start.
+func SlowStart(d time.Duration) ImageOption { return WithEnv("START_DELAY", d.String()) }
+
+// Leaking makes an image whose program takes that many megabytes of memory each
+// second until it is killed for it. It was not healthy before.
+func Leaking(megabytes int) ImageOption {
+	return func(v *demoVariant) {
+		v.variables["LEAK"], v.variables["FAIL_HEALTH"] = strconv.Itoa(megabytes), "true"
+	}
+}
+
+// WithEntrypoint makes an image that starts another program than the one that it
+// holds, such as one that it lacks.
+func WithEntrypoint(program string) ImageOption {
+	return func(v *demoVariant) { v.entrypoint = program }
+}
 
 // DemoImage loads an image of examples/demo-app that answers with the version
 // into the Engine and returns its reference. The same version and options give
@@ -69,31 +106,36 @@ func Unhealthy() ImageOption { return WithEnv("FAIL_HEALTH", "true") }
 func DemoImage(tb testing.TB, version string, options ...ImageOption) (reference string) {
 	tb.Helper()
 	Docker(tb)
-	reference = demoRepository + ":" + version + variant(options)
+	reference = demoRepository + ":" + version + suffix(options)
 	if err := LoadDemoImage(tb.Context(), reference, version, options...); err != nil {
 		tb.Fatal(err)
 	}
 	return reference
 }
 
-// variant tells apart images that differ in more than the version.
-func variant(options []ImageOption) string {
+// suffix tells apart images that differ in more than the version.
+func suffix(options []ImageOption) string {
 	if len(options) == 0 {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(strings.Join(environment("", options), "\n")))
+	v := variant("", options)
+	sum := sha256.Sum256([]byte(strings.Join(v.environment(), "\n") + v.entrypoint))
 	return "-" + hex.EncodeToString(sum[:4])
 }
 
-// environment are the variables that are baked into an image, in order.
-func environment(version string, options []ImageOption) []string {
-	values := map[string]string{"VERSION": version}
+func variant(version string, options []ImageOption) demoVariant {
+	v := demoVariant{variables: map[string]string{"VERSION": version}, entrypoint: demoProgramPath}
 	for _, option := range options {
-		option(values)
+		option(&v)
 	}
+	return v
+}
+
+// environment are the variables that are baked into the image, in order.
+func (v demoVariant) environment() []string {
 	var lines []string
-	for _, key := range slices.Sorted(maps.Keys(values)) {
-		lines = append(lines, key+"="+values[key])
+	for _, key := range slices.Sorted(maps.Keys(v.variables)) {
+		lines = append(lines, key+"="+v.variables[key])
 	}
 	return lines
 }
@@ -150,13 +192,14 @@ func BuildDemoImage(ctx context.Context, version string, options ...ImageOption)
 	if err != nil {
 		return nil, fmt.Errorf("build demo image: %w", err)
 	}
+	made := variant(version, options)
 	file = file.DeepCopy()
 	file.OS, file.Architecture = "linux", runtime.GOARCH
 	file.Config = v1.Config{
-		Entrypoint:   []string{"/demo-app"},
+		Entrypoint:   []string{made.entrypoint},
 		User:         demoUser,
 		ExposedPorts: map[string]struct{}{"8080/tcp": {}},
-		Env:          environment(version, options),
+		Env:          made.environment(),
 		Labels:       map[string]string{labelDemo: "demo-app"},
 	}
 	if img, err = mutate.ConfigFile(img, file); err != nil {
@@ -169,7 +212,7 @@ func BuildDemoImage(ctx context.Context, version string, options ...ImageOption)
 func programLayer(program []byte) (v1.Layer, error) {
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
-	header := &tar.Header{Name: "demo-app", Mode: 0o755, Size: int64(len(program)), ModTime: time.Unix(0, 0)}
+	header := &tar.Header{Name: strings.TrimPrefix(demoProgramPath, "/"), Mode: 0o755, Size: int64(len(program)), ModTime: time.Unix(0, 0)}
 	err := w.WriteHeader(header)
 	if err == nil {
 		_, err = w.Write(program)
