@@ -72,7 +72,7 @@ func (f *fixture) deployAndKill(t *testing.T, definitionID string, replicas int,
 	kill := time.NewTimer(after)
 	go func() {
 		ctx := client.WithIdempotencyKey(ctx, client.NewIdempotencyKey())
-		a, err := f.client.Deploy(ctx, definitionID, api.DeployRequest{Environment: "staging", ReplicaCount: &replicas})
+		a, err := f.client.Deploy(ctx, definitionID, quick("", replicas))
 		answered <- answer{a.DeploymentID, err}
 	}()
 	<-kill.C

@@ -59,10 +59,22 @@ func (f *fixture) define(t testing.TB, name, version string, change ...func(*api
 	return d
 }
 
+// quick asks for a rollout into staging that waits for nothing but health; an
+// empty strategy means the default.
+func quick(strategy string, replicas int) api.DeployRequest {
+	return api.DeployRequest{
+		Environment: "staging", ReplicaCount: &replicas, DeploymentStrategy: strategy,
+		RolloutConfig: &api.RolloutConfig{
+			MinHealthyTime: new(0), DrainTime: new(0), KeepWarmTime: new(0),
+			CanarySteps: &[]api.CanaryStep{{Weight: 50}},
+		},
+	}
+}
+
 // deploy deploys and waits until the deployment has ended well.
 func (f *fixture) deploy(t testing.TB, definitionID string, replicas int) api.Deployment {
 	t.Helper()
-	accepted, err := f.client.Deploy(t.Context(), definitionID, api.DeployRequest{Environment: "staging", ReplicaCount: &replicas})
+	accepted, err := f.client.Deploy(t.Context(), definitionID, quick("", replicas))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +240,7 @@ func TestFailedRolloutLeavesTheOldServing(t *testing.T) {
 			if _, err := f.client.UpdateDefinition(t.Context(), d.ID, r); err != nil {
 				t.Fatal(err)
 			}
-			accepted, err := f.client.Deploy(t.Context(), d.ID, api.DeployRequest{Environment: "staging"})
+			accepted, err := f.client.Deploy(t.Context(), d.ID, quick("", 1))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,17 +16,17 @@
 //
 // A deployment, whatever its type (deploy, scale, rollback, removal):
 //
-//	                       nothing but its own replicas is left,
-//	                       and each of them has proved itself
-//	           in_progress ─────────────────────────────────────► completed ─┐
-//	                │                                                        │ a rollback of it
-//	                │ · a replica of its own exits, turns unhealthy, or      │ by hand completes
-//	                │   misses the healthy deadline                          ▼
-//	                │ · the image cannot be had, the engine refuses     rolled_back
-//	                │ · no progress within the progress deadline             ▲
-//	                │ · a user aborts it                                     │ its rollback
-//	                │ · a newer deployment supersedes it                     │ completes
-//	                └──────────────────────────────────────────────► failed ─┘
+//	            nothing but its own replicas is left,
+//	            and each of them has proved itself
+//	in_progress ─────────────────────────────────────► completed ─┐
+//	     │                                                        │ a rollback of it
+//	     │ · a replica of its own exits, turns unhealthy, or      │ by hand completes
+//	     │   misses the healthy deadline                          ▼
+//	     │ · the image cannot be had, the engine refuses     rolled_back
+//	     │ · no progress within the progress deadline             ▲
+//	     │ · a user aborts it                                     │ its rollback
+//	     │ · a newer deployment supersedes it                     │ completes
+//	     └──────────────────────────────────────────────► failed ─┘
 //
 // With the failure, in the same transaction, a deployment of type rollback
 // begins, if something was live: it brings back the live one's configuration,

@@ -29,7 +29,8 @@ const (
 type Config struct {
 	Store  Store
 	Logger *slog.Logger
-	// Changed is called after a verdict that changed was written.
+	// Changed is called after a verdict that changed was written, or that a run of
+	// passing checks has begun or ended.
 	Changed func(fleet.Workload)
 }
 
@@ -48,6 +49,7 @@ type Monitor struct {
 type verdict struct {
 	update   fleet.HealthUpdate
 	workload fleet.Workload
+	wakes    bool // the workload has to look at it
 }
 
 // NewMonitor makes a Monitor; Run sets it to work.
@@ -142,7 +144,7 @@ func (m *Monitor) adopt(ctx context.Context, group *errgroup.Group, watched map[
 func (m *Monitor) watch(ctx context.Context, t fleet.HealthTarget) {
 	tracker := newTracker(t)
 	var written time.Time
-	if t.Health != fleet.HealthUnknown {
+	if t.Health != fleet.HealthUnknown && (t.Health == fleet.HealthUnhealthy || tracker.settled(time.Now())) {
 		sleep(ctx, rand.N(tracker.interval())) // known already: don't check all of them in step after a restart
 	}
 	for ctx.Err() == nil {
@@ -150,18 +152,19 @@ func (m *Monitor) watch(ctx context.Context, t fleet.HealthTarget) {
 		if !ok {
 			return
 		}
-		changed := tracker.record(result)
-		if changed || result.Timestamp.Sub(written) >= unchangedEvery {
+		changed, turned := tracker.record(result)
+		if changed || turned || result.Timestamp.Sub(written) >= unchangedEvery {
 			written = result.Timestamp
-			m.submit(ctx, verdict{workload: t.Workload, update: fleet.HealthUpdate{
-				InstanceID: t.InstanceID,
-				Health:     tracker.verdict,
-				Changed:    changed,
-				Result:     result,
-				Recent:     append([]fleet.HealthResult(nil), tracker.recent...),
+			m.submit(ctx, verdict{workload: t.Workload, wakes: changed || turned, update: fleet.HealthUpdate{
+				InstanceID:   t.InstanceID,
+				Health:       tracker.verdict,
+				Changed:      changed,
+				HealthySince: tracker.since,
+				Result:       result,
+				Recent:       append([]fleet.HealthResult(nil), tracker.recent...),
 			}})
 		}
-		pause := tracker.pause()
+		pause := tracker.pause(time.Now())
 		sleep(ctx, pause-pause/20+rand.N(pause/10+1)) // ±5 %, so that instances drift apart
 	}
 }
@@ -226,7 +229,7 @@ func (m *Monitor) write(ctx context.Context, list []verdict) bool {
 	woken := make(map[fleet.Workload]bool)
 	for k, v := range list {
 		updates[k] = v.update
-		if v.update.Changed {
+		if v.wakes {
 			woken[v.workload] = true
 		}
 	}

@@ -48,7 +48,7 @@ func TestTracker(t *testing.T) {
 				if r.ok {
 					status = fleet.HealthHealthy
 				}
-				changed := tr.record(fleet.HealthResult{Timestamp: start.Add(r.at), Status: status})
+				changed, _ := tr.record(fleet.HealthResult{Timestamp: start.Add(r.at), Status: status})
 				if changed != r.changed || tr.verdict != r.verdict {
 					t.Fatalf("after %s: %s (changed %v), want %s (%v)", r.at, tr.verdict, changed, r.verdict, r.changed)
 				}
@@ -64,14 +64,14 @@ func TestTrackerPausesGrowUntilTheFirstPass(t *testing.T) {
 	tr := newTracker(fleet.HealthTarget{Check: fleet.HealthCheck{Interval: 30, Timeout: 1, Retries: 3}, Health: fleet.HealthUnknown})
 	last := time.Duration(0)
 	for range 20 {
-		pause := tr.pause()
+		pause := tr.pause(time.Time{})
 		if pause < last || pause > slowestQuickProbe {
 			t.Fatalf("pause %s after %s, want it to grow up to %s", pause, last, slowestQuickProbe)
 		}
 		last = pause
 	}
 	tr.record(fleet.HealthResult{Status: fleet.HealthHealthy})
-	if pause := tr.pause(); pause != 30*time.Second {
+	if pause := tr.pause(time.Time{}); pause != 30*time.Second {
 		t.Errorf("pause %s once healthy, want the interval", pause)
 	}
 }
