@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -79,7 +80,8 @@ type rows struct {
 	spare      string // a definition that is deployed nowhere
 	network    string
 	instance   string
-	deployment string
+	deployment string // in progress, but for what was done to it
+	first      string // the first deployment
 }
 
 func (w *realWorld) rows(tb testing.TB) rows {
@@ -117,7 +119,47 @@ func (w *realWorld) rows(tb testing.TB) rows {
 	if err != nil {
 		tb.Fatalf("create network: %v", err)
 	}
-	return rows{definition: d.ID, spare: define(fmt.Sprint("s-", w.made)).ID, network: network.ID, instance: id, deployment: deployment.ID}
+	return rows{definition: d.ID, spare: define(fmt.Sprint("s-", w.made)).ID, network: network.ID, instance: id, deployment: deployment.ID, first: deployment.ID}
+}
+
+// settle completes the deployment of the rows, as if it had been rolled out.
+func (w *realWorld) settle(tb testing.TB, r *rows) {
+	tb.Helper()
+	_, err := w.store.UpdateDeployment(fleet.AsSystem(tb.Context()), r.deployment, func(d *fleet.Deployment) ([]fleet.Event, error) {
+		d.Status = fleet.DeploymentCompleted
+		return nil, nil
+	})
+	if err != nil {
+		tb.Fatalf("complete deployment: %v", err)
+	}
+}
+
+// update settles what the rows have and deploys again, by a strategy; that deployment is in progress.
+func (w *realWorld) update(tb testing.TB, r *rows, strategy fleet.Strategy) {
+	tb.Helper()
+	w.settle(tb, r)
+	ctx := fleet.AsSystem(tb.Context())
+	next, err := w.store.Deployment(ctx, r.deployment)
+	if err != nil {
+		tb.Fatalf("read deployment: %v", err)
+	}
+	next.ID, next.Strategy = "", strategy
+	if next, err = w.store.CreateDeployment(ctx, next); err != nil {
+		tb.Fatalf("create deployment: %v", err)
+	}
+	r.deployment = next.ID
+}
+
+// pause pauses the deployment of the rows.
+func (w *realWorld) pause(tb testing.TB, r *rows) {
+	tb.Helper()
+	_, err := w.store.UpdateDeployment(fleet.AsSystem(tb.Context()), r.deployment, func(d *fleet.Deployment) ([]fleet.Event, error) {
+		d.State.PausedAt = new(time.Now())
+		return nil, nil
+	})
+	if err != nil {
+		tb.Fatalf("pause deployment: %v", err)
+	}
 }
 
 // events counts the audit trail.
@@ -157,6 +199,8 @@ var accessTable = map[string]struct {
 	query string
 	body  string
 	ok    int
+	// given makes the rows ready for the operation; nil leaves a deployment in progress.
+	given func(*realWorld, testing.TB, *rows)
 }{
 	"listDefinitions":     {roles: watch, reach: everywhere, ok: 200},
 	"getDefinition":       {roles: watch, reach: everywhere, ok: 200},
@@ -177,7 +221,16 @@ var accessTable = map[string]struct {
 	"listDeployments":     {roles: watch, reach: listed, ok: 200},
 	"getDeployment":       {roles: watch, reach: hidden, ok: 200},
 	"getDeploymentStatus": {roles: watch, reach: hidden, ok: 200},
-	"listEvents":          {roles: read, reach: listed, query: "?event_type=created", ok: 200},
+	"rollbackDeployment": {roles: manage, reach: hidden, body: `{"reason":"slow"}`, ok: 202,
+		given: func(w *realWorld, tb testing.TB, r *rows) { w.update(tb, r, fleet.StrategyRollingUpdate) }},
+	"pauseDeployment":  {roles: manage, reach: hidden, body: `{}`, ok: 200},
+	"resumeDeployment": {roles: manage, reach: hidden, body: `{}`, ok: 200, given: (*realWorld).pause},
+	"promoteDeployment": {roles: manage, reach: hidden, body: `{}`, ok: 200,
+		given: func(w *realWorld, tb testing.TB, r *rows) { w.update(tb, r, fleet.StrategyCanary) }},
+	"abortDeployment": {roles: manage, reach: hidden, body: `{}`, ok: 200},
+	"scaleManually": {roles: manage, reach: named, body: `{"definition_id":"DEFINITION","environment":"staging","target_replicas":2}`, ok: 202,
+		given: (*realWorld).settle},
+	"listEvents": {roles: read, reach: listed, query: "?event_type=created", ok: 200},
 }
 
 // TestAccess calls every operation of the document with every role, for its own
@@ -207,6 +260,9 @@ func TestAccess(t *testing.T) {
 				call := func(token string) (int, int, *httptest.ResponseRecorder) {
 					w.made++
 					rows := w.rows(t)
+					if tc.given != nil {
+						tc.given(w, t, &rows)
+					}
 					definition := rows.definition
 					if id == "deleteDefinition" {
 						definition = rows.spare
@@ -215,7 +271,7 @@ func TestAccess(t *testing.T) {
 						"{network_id}", rows.network, "{deployment_id}", rows.deployment).Replace(path)
 					before := w.events(t)
 					answer := w.do(t, request{method: strings.ToUpper(method), path: path + tc.query, token: token,
-						body: strings.Replace(tc.body, "NAME", fmt.Sprint("new-", w.made), 1)})
+						body: strings.NewReplacer("NAME", fmt.Sprint("new-", w.made), "DEFINITION", rows.definition).Replace(tc.body)})
 					return answer.Code, w.events(t) - before, answer
 				}
 				for _, role := range fleet.Roles {
@@ -289,6 +345,8 @@ func TestPublic(t *testing.T) {
 	}
 }
 
+var commandPath = regexp.MustCompile(`/(pause|resume|promote|abort)$`)
+
 // TestRowsOfOthersAreNotTold compares the answers to an identifier of another
 // environment and to one that does not exist: they must not differ.
 func TestRowsOfOthersAreNotTold(t *testing.T) {
@@ -302,6 +360,11 @@ func TestRowsOfOthersAreNotTold(t *testing.T) {
 		deployments + "/ID":            rows.deployment,
 		deployments + "/ID/status":     rows.deployment,
 		instances + "/ID/action":       rows.instance,
+		deployments + "/ID/rollback":   rows.deployment,
+		deployments + "/ID/pause":      rows.deployment,
+		deployments + "/ID/resume":     rows.deployment,
+		deployments + "/ID/promote":    rows.deployment,
+		deployments + "/ID/abort":      rows.deployment,
 		networks + "/ID?method=PUT":    rows.network,
 		networks + "/ID?method=DELETE": rows.network,
 	} {
@@ -310,6 +373,10 @@ func TestRowsOfOthersAreNotTold(t *testing.T) {
 			switch {
 			case strings.HasSuffix(r.path, "/action"):
 				r.method, r.body = "POST", `{"action":"stop"}`
+			case strings.HasSuffix(r.path, "/rollback"):
+				r.method, r.body = "POST", `{"reason":"slow","force":true}`
+			case commandPath.MatchString(r.path):
+				r.method, r.body = "POST", `{}`
 			case strings.HasSuffix(r.path, "?method=PUT"):
 				r.method, r.path, r.body = "PUT", strings.TrimSuffix(r.path, "?method=PUT"), `{"gateway":""}`
 			case strings.HasSuffix(r.path, "?method=DELETE"):
@@ -330,7 +397,9 @@ func TestRowsOfOthersAreNotTold(t *testing.T) {
 // TestSameKeyTwice repeats every kind of creation under its key.
 func TestSameKeyTwice(t *testing.T) {
 	w := newRealWorld(t)
-	rows := w.rows(t)
+	rows, inProgress, updated, settled := w.rows(t), w.rows(t), w.rows(t), w.rows(t)
+	w.update(t, &updated, fleet.StrategyRollingUpdate)
+	w.settle(t, &settled)
 	token := w.token(t, fleet.RoleSystemAdmin, fleet.AllEnvironments)
 	for name, r := range map[string]request{
 		"definition": {method: "POST", path: definitions, body: goodDefinition},
@@ -339,6 +408,9 @@ func TestSameKeyTwice(t *testing.T) {
 		"removal":    {method: "DELETE", path: instances + "/" + rows.definition + "/deploy?environment=staging"},
 		"update":     {method: "PUT", path: definitions + "/" + rows.definition, body: `{"image_tag":"v7"}`},
 		"action":     {method: "POST", path: instances + "/" + rows.instance + "/action", body: `{"action":"restart"}`},
+		"rollback":   {method: "POST", path: deployments + "/" + updated.deployment + "/rollback", body: `{"reason":"slow"}`},
+		"pause":      {method: "POST", path: deployments + "/" + inProgress.deployment + "/pause", body: `{"reason":"look"}`},
+		"scaling":    {method: "POST", path: scaling, body: `{"definition_id":"` + settled.definition + `","environment":"staging","target_replicas":2}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r.token, r.header = token, map[string][]string{"Idempotency-Key": {"key-" + name}}
@@ -361,9 +433,83 @@ func TestSameKeyTwice(t *testing.T) {
 			r.body = map[string]string{
 				"definition": strings.Replace(goodDefinition, "wedding-api", "other", 1), "network": strings.Replace(goodNetwork, "app", "other", 1),
 				"deployment": `{"environment":"staging","replica_count":2}`, "update": `{"image_tag":"v8"}`, "action": `{"action":"stop"}`,
+				"rollback": `{"reason":"slow","force":true}`, "pause": `{"reason":"listen"}`,
+				"scaling": `{"definition_id":"` + settled.definition + `","environment":"staging","target_replicas":3}`,
 			}[name]
 			if p := problem(t, w.do(t, r)); p.Code != api.CodeIdempotencyMismatch {
 				t.Errorf("another body under the key: %+v", p)
+			}
+		})
+	}
+}
+
+// TestRefusals are requests that are right by themselves and do not fit what is
+// there. They change nothing, and faults name the field of the body.
+func TestRefusals(t *testing.T) {
+	w := newRealWorld(t)
+	token := w.token(t, fleet.RoleSystemAdmin, fleet.AllEnvironments)
+	deploy := func(body string) func(*rows) request {
+		return func(r *rows) request {
+			return request{method: "POST", path: instances + "/" + r.definition + "/deploy", body: body}
+		}
+	}
+	tell := func(word, body string) func(*rows) request {
+		return func(r *rows) request {
+			return request{method: "POST", path: deployments + "/" + r.deployment + "/" + word, body: body}
+		}
+	}
+	scale := func(replicas int) func(*rows) request {
+		return func(r *rows) request {
+			return request{method: "POST", path: scaling,
+				body: fmt.Sprintf(`{"definition_id":%q,"environment":"staging","target_replicas":%d}`, r.definition, replicas)}
+		}
+	}
+	rolling := func(w *realWorld, tb testing.TB, r *rows) { w.update(tb, r, fleet.StrategyRollingUpdate) }
+	slow := func(w *realWorld, tb testing.TB, r *rows) {
+		decode[api.Definition](tb, w.do(tb, request{method: "PUT", path: definitions + "/" + r.definition, token: token,
+			body: `{"health_check_config":{"endpoint":"/health","port":80,"interval":30,"retries":8,"start_period":60}}`}), 200)
+	}
+	tests := []struct {
+		name   string
+		given  func(*realWorld, testing.TB, *rows)
+		r      func(*rows) request
+		status int
+		field  string
+	}{
+		{"default deadline that the health check outlasts", slow, deploy(`{"environment":"staging"}`), 422, "body.rollout_config.healthy_deadline"},
+		{"deadline that the health check outlasts", slow, deploy(`{"environment":"staging","rollout_config":{"healthy_deadline":200}}`), 422, "body.rollout_config.healthy_deadline"},
+		{"too many replicas", nil, deploy(`{"environment":"staging","replica_count":4}`), 422, "body.replica_count"},
+		{"scaling above the maximum", (*realWorld).settle, scale(4), 422, "body.target_replicas"},
+		{"scaling below the minimum", (*realWorld).settle, scale(0), 422, "body.target_replicas"},
+		{"scaling during a rollout", rolling, scale(2), 409, ""},
+		{"scaling of what is not deployed", nil, func(r *rows) request { r.definition = r.spare; return scale(2)(r) }, 404, ""},
+		{"rollback to nothing", rolling, tell("rollback", `{"reason":"slow","target_deployment_id":"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a15"}`), 422, "body.target_deployment_id"},
+		{"rollback without anything stable before", nil, tell("rollback", `{"reason":"slow"}`), 409, ""},
+		{"rollback of what is not in progress", rolling, func(r *rows) request { r.deployment = r.first; return tell("rollback", `{"reason":"slow"}`)(r) }, 409, ""},
+		{"pausing twice", (*realWorld).pause, tell("pause", `{}`), 409, ""},
+		{"pausing what has ended", (*realWorld).settle, tell("pause", `{}`), 409, ""},
+		{"resuming what is not paused", nil, tell("resume", `{}`), 409, ""},
+		{"promoting a rolling update", nil, tell("promote", `{}`), 409, ""},
+		{"aborting what has ended", (*realWorld).settle, tell("abort", `{}`), 409, ""},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			rows := w.rows(t)
+			if tc.given != nil {
+				tc.given(w, t, &rows)
+			}
+			r, before := tc.r(&rows), w.events(t)
+			r.token = token
+			p := problem(t, w.do(t, r))
+			var fields []string
+			for _, e := range p.Errors {
+				fields = append(fields, e.Location)
+			}
+			if p.Status != tc.status || !slices.Equal(fields, strings.Fields(tc.field)) {
+				t.Errorf("%+v, want %d with %q", p, tc.status, tc.field)
+			}
+			if made := w.events(t) - before; made != 0 {
+				t.Errorf("it made %d events", made)
 			}
 		})
 	}

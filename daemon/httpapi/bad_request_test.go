@@ -14,6 +14,7 @@ const (
 	instances   = "/api/containers/instances"
 	deployments = "/api/containers/deployments"
 	events      = "/api/containers/events"
+	scaling     = "/api/containers/scaling/manual"
 )
 
 // with is a JSON object with members replaced, added or (null in Go) taken out.
@@ -65,6 +66,19 @@ func badBodies(t *testing.T) []badRequest {
 	const id = "/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11"
 	deploy := func(body string) request {
 		return request{method: "POST", path: instances + id + "/deploy", body: body}
+	}
+	rollout := func(config string) request {
+		return deploy(`{"environment":"staging","rollout_config":` + config + `}`)
+	}
+	rollback := func(body string) request {
+		return request{method: "POST", path: deployments + id + "/rollback", body: body}
+	}
+	scale := func(members object) request {
+		const good = `{"definition_id":"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11","environment":"staging","target_replicas":2}`
+		return request{method: "POST", path: scaling, body: with(t, good, members)}
+	}
+	command := func(word, body string) request {
+		return request{method: "POST", path: deployments + id + "/" + word, body: body}
 	}
 	health := func(m object) object { return object{"health_check_config": m} }
 	net := func(m object) object { return object{"network_config": m} }
@@ -173,9 +187,74 @@ func badBodies(t *testing.T) []badRequest {
 		{"negative replicas", deploy(`{"environment":"staging","replica_count":-1}`), 422, "invalid", []string{"body.replica_count"}},
 		{"revision zero", deploy(`{"environment":"staging","definition_revision":0}`), 422, "invalid", []string{"body.definition_revision"}},
 		{"long notes", deploy(`{"environment":"staging","deployment_notes":"` + strings.Repeat("é", 4097) + `"}`), 422, "invalid", []string{"body.deployment_notes"}},
+
+		// rollouts
+		{"list for a rollout", rollout(`[]`), 422, "invalid", []string{"body.rollout_config"}},
+		{"null for a rollout", rollout(`null`), 422, "invalid", []string{"body.rollout_config"}},
+		{"unknown setting", rollout(`{"max_surg":"1"}`), 422, "invalid", []string{"body.rollout_config.max_surg"}},
+		{"setting in another case", rollout(`{"maxSurge":"1"}`), 422, "invalid", []string{"body.rollout_config.maxSurge"}},
+		{"null for a setting", rollout(`{"min_healthy_time":null}`), 422, "invalid", []string{"body.rollout_config.min_healthy_time"}},
+		{"null for canary steps", rollout(`{"canary_steps":null}`), 422, "invalid", []string{"body.rollout_config.canary_steps"}},
+		{"wrong types", rollout(`{"max_surge":1,"max_unavailable":0,"start_first":"yes","min_healthy_time":"10","healthy_deadline":true,"progress_deadline":1.5,"canary_steps":{},"auto_promote":1,"keep_warm_time":[],"drain_time":{}}`), 422, "invalid",
+			settings("max_surge", "max_unavailable", "start_first", "min_healthy_time", "healthy_deadline", "progress_deadline", "canary_steps", "auto_promote", "keep_warm_time", "drain_time")},
+		{"no shares", rollout(`{"max_surge":"all","max_unavailable":"-1"}`), 422, "invalid", settings("max_surge", "max_unavailable")},
+		{"empty share", rollout(`{"max_surge":""}`), 422, "invalid", settings("max_surge")},
+		{"share beyond everything", rollout(`{"max_surge":"101%","max_unavailable":"1001"}`), 422, "invalid", settings("max_surge", "max_unavailable")},
+		{"times below their bounds", rollout(`{"min_healthy_time":-1,"healthy_deadline":0,"progress_deadline":0,"keep_warm_time":-1,"drain_time":-1}`), 422, "invalid",
+			settings("min_healthy_time", "healthy_deadline", "progress_deadline", "keep_warm_time", "drain_time")},
+		{"times above their bounds", rollout(`{"min_healthy_time":86401,"healthy_deadline":86401,"progress_deadline":86401,"keep_warm_time":86401,"drain_time":86401}`), 422, "invalid",
+			settings("min_healthy_time", "healthy_deadline", "progress_deadline", "keep_warm_time", "drain_time")},
+		{"no surge with start_first", rollout(`{"max_surge":"0"}`), 422, "invalid", settings("max_surge")},
+		{"surge without start_first", rollout(`{"start_first":false,"max_surge":"1"}`), 422, "invalid", settings("max_surge")},
+		{"nothing may be missing without start_first", rollout(`{"start_first":false,"max_unavailable":"0%"}`), 422, "invalid", settings("max_unavailable")},
+		{"deadline that nobody can meet", rollout(`{"min_healthy_time":60,"healthy_deadline":60}`), 422, "invalid", settings("healthy_deadline")},
+		{"progress deadline before the healthy one", rollout(`{"healthy_deadline":120,"progress_deadline":60}`), 422, "invalid", settings("progress_deadline")},
+		{"canary step without pause", rollout(`{"canary_steps":[{"weight":10}]}`), 422, "invalid", settings("canary_steps[0].pause")},
+		{"canary step with more", rollout(`{"canary_steps":[{"weight":10,"pause":5,"name":"a"}]}`), 422, "invalid", settings("canary_steps[0].name")},
+		{"null for a canary step", rollout(`{"canary_steps":[null]}`), 422, "invalid", settings("canary_steps[0]")},
+		{"weights out of range", rollout(`{"canary_steps":[{"weight":0,"pause":5},{"weight":100,"pause":-1}]}`), 422, "invalid",
+			settings("canary_steps[0].weight", "canary_steps[1].weight", "canary_steps[1].pause")},
+		{"weights that do not rise", rollout(`{"canary_steps":[{"weight":20,"pause":5},{"weight":20,"pause":5},{"weight":10,"pause":5}]}`), 422, "invalid",
+			settings("canary_steps[1].weight", "canary_steps[2].weight")},
+		{"too many canary steps", rollout(`{"canary_steps":[` + strings.TrimSuffix(strings.Repeat(`{"weight":1,"pause":1},`, 21), ",") + `]}`), 422, "invalid", settings("canary_steps")},
+
+		// rollbacks, commands and scalings
+		{"rollback without a reason", rollback(`{}`), 422, "invalid", []string{"body.reason"}},
+		{"rollback for an empty reason", rollback(`{"reason":""}`), 422, "invalid", []string{"body.reason"}},
+		{"rollback for a long reason", rollback(`{"reason":"` + strings.Repeat("é", 1025) + `"}`), 422, "invalid", []string{"body.reason"}},
+		{"rollback to no UUID", rollback(`{"reason":"slow","target_deployment_id":"v1"}`), 422, "invalid", []string{"body.target_deployment_id"}},
+		{"rollback with wrong types", rollback(`{"reason":1,"target_deployment_id":null,"force":"yes"}`), 422, "invalid", []string{"body.reason", "body.target_deployment_id", "body.force"}},
+		{"rollback with more", rollback(`{"reason":"slow","target":"x"}`), 422, "invalid", []string{"body.target"}},
+		{"rollback of no UUID", request{method: "POST", path: deployments + "/42/rollback", body: `{"reason":"slow"}`}, 422, "invalid", []string{"path.deployment_id"}},
+		{"rollback of nothing", rollback(`{"reason":"slow"}`), 404, "not_found", nil},
+		{"pause without a body", command("pause", ""), 415, "unsupported_media_type", nil},
+		{"pause for a number", command("pause", `{"reason":5}`), 422, "invalid", []string{"body.reason"}},
+		{"resume for a long reason", command("resume", `{"reason":"`+strings.Repeat("é", 1025)+`"}`), 422, "invalid", []string{"body.reason"}},
+		{"promote with more", command("promote", `{"weight":50}`), 422, "invalid", []string{"body.weight"}},
+		{"abort with a list", command("abort", `[]`), 422, "invalid", []string{"body"}},
+		{"abort of nothing", command("abort", `{}`), 404, "not_found", nil},
+		{"unknown command", command("explode", `{}`), 404, "not_found", nil},
+		{"scaling of nothing named", scale(object{"definition_id": nil, "environment": nil, "target_replicas": nil}), 422, "invalid", []string{"body.definition_id", "body.environment", "body.target_replicas"}},
+		{"scaling with wrong types", scale(object{"definition_id": 5, "environment": 5, "target_replicas": "2", "reason": 5}), 422, "invalid", []string{"body.definition_id", "body.environment", "body.target_replicas", "body.reason"}},
+		{"scaling of no UUID", scale(object{"definition_id": "wedding-api"}), 422, "invalid", []string{"body.definition_id"}},
+		{"scaling in nowhere", scale(object{"environment": "qa"}), 422, "invalid", []string{"body.environment"}},
+		{"scaling below nothing", scale(object{"target_replicas": -1}), 422, "invalid", []string{"body.target_replicas"}},
+		{"scaling to too many", scale(object{"target_replicas": 1001}), 422, "invalid", []string{"body.target_replicas"}},
+		{"scaling with more", scale(object{"replicas": 2}), 422, "invalid", []string{"body.replicas"}},
+		{"scaling in the environment of another token", request{method: "POST", path: scaling, token: "devops", body: scale(object{"environment": "production"}).body}, 403, "forbidden", []string{"body.environment"}},
+		{"scaling of nothing", scale(nil), 404, "not_found", nil},
+
 		{"unknown action", request{method: "POST", path: instances + id + "/action", body: `{"action":"pause"}`}, 422, "invalid", []string{"body.action"}},
 		{"number as force", request{method: "POST", path: instances + id + "/action", body: `{"action":"stop","force":1}`}, 422, "invalid", []string{"body.force"}},
 	}
+}
+
+// settings are the locations of settings of a rollout.
+func settings(names ...string) []string {
+	for k, name := range names {
+		names[k] = "body.rollout_config." + name
+	}
+	return names
 }
 
 func badParameters() []badRequest {

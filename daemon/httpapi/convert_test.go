@@ -10,6 +10,7 @@ import (
 
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 // filler sets every field of a value to something of its own, so that a field
@@ -142,6 +143,13 @@ func TestRoundTrips(t *testing.T) {
 			DNSConfig: &a.DNSConfig, NetworkConfig: &a.NetworkConfig,
 		}, r)
 	})
+	t.Run("rollout", func(t *testing.T) {
+		for _, startFirst := range []bool{true, false} {
+			r := fillNew[api.RolloutConfig]()
+			r.StartFirst = &startFirst
+			equal(t, "rollout", rolloutToAPI(rolloutFromAPI(r)), r)
+		}
+	})
 	t.Run("credentials", func(t *testing.T) {
 		c := credentialsFromAPI(api.RegistryCredentials{Username: "u", Password: "p"})
 		equal(t, "credentials", c, fleet.RegistryCredentials{Username: "u", Password: "p"})
@@ -266,13 +274,93 @@ func TestDefaults(t *testing.T) {
 // that the document promises.
 func TestDefaultsAreDocumented(t *testing.T) {
 	d := definitionToAPI(definitionFromAPI(api.CreateDefinitionRequest{HealthCheckConfig: &api.HealthCheckConfig{}}))
-	for _, v := range []any{*d.HealthCheckConfig, d.ScalingConfig, d.RuntimeConfig} {
+	for _, v := range []any{*d.HealthCheckConfig, d.ScalingConfig, d.RuntimeConfig, rolloutToAPI(rolloutFromAPI(api.RolloutConfig{}))} {
 		rv := reflect.ValueOf(v)
 		for i := range rv.NumField() {
-			if promised, ok := rv.Type().Field(i).Tag.Lookup("default"); ok && fmt.Sprint(rv.Field(i)) != promised {
-				t.Errorf("%T.%s defaults to %v, its document says %s", v, rv.Type().Field(i).Name, rv.Field(i), promised)
+			got := fmt.Sprint(reflect.Indirect(rv.Field(i)))
+			if promised, ok := rv.Type().Field(i).Tag.Lookup("default"); ok && got != promised {
+				t.Errorf("%T.%s defaults to %v, its document says %s", v, rv.Type().Field(i).Name, got, promised)
 			}
 		}
+	}
+}
+
+func TestRolloutDefaults(t *testing.T) {
+	yes, no, surge := true, false, "50%"
+	tests := []struct {
+		name string
+		r    api.RolloutConfig
+		want func(*grammar.Rollout)
+	}{
+		{"nothing given", api.RolloutConfig{}, func(*grammar.Rollout) {}},
+		{"start_first given", api.RolloutConfig{StartFirst: &yes}, func(*grammar.Rollout) {}},
+		{"stop first", api.RolloutConfig{StartFirst: &no}, func(r *grammar.Rollout) { *r = grammar.DefaultRollout(false) }},
+		{"one setting", api.RolloutConfig{MaxSurge: &surge}, func(r *grammar.Rollout) { r.MaxSurge = "50%" }},
+		{"no canary steps", api.RolloutConfig{CanarySteps: &[]api.CanaryStep{}}, func(r *grammar.Rollout) { r.CanarySteps = []grammar.CanaryStep{} }},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			want := grammar.DefaultRollout(true)
+			tc.want(&want)
+			got := rolloutFromAPI(tc.r)
+			equal(t, "rollout", got, want)
+			if faults := got.Faults(); len(faults) > 0 {
+				t.Errorf("it is refused: %v", faults)
+			}
+		})
+	}
+}
+
+// TestBoundsAreThoseOfTheGrammar compares the bounds that the document states for
+// a rollout with those that the grammar knows.
+func TestBoundsAreThoseOfTheGrammar(t *testing.T) {
+	_, document := build(Config{})
+	schemas := document.Components.Schemas.Map()
+	rollout, step := schemas["RolloutConfig"], schemas["CanaryStep"]
+	outside := func(field string, set func(*grammar.Rollout)) {
+		r := grammar.DefaultRollout(true)
+		set(&r)
+		faults := r.Faults()
+		if len(faults) != 1 || faults[0].Field != field {
+			t.Errorf("beyond the bounds of %s: %v, want it alone to be refused", field, faults)
+		}
+	}
+	for field, at := range map[string]func(*grammar.Rollout) *int{
+		"min_healthy_time":  func(r *grammar.Rollout) *int { return &r.MinHealthyTime },
+		"healthy_deadline":  func(r *grammar.Rollout) *int { return &r.HealthyDeadline },
+		"progress_deadline": func(r *grammar.Rollout) *int { return &r.ProgressDeadline },
+		"keep_warm_time":    func(r *grammar.Rollout) *int { return &r.KeepWarmTime },
+		"drain_time":        func(r *grammar.Rollout) *int { return &r.DrainTime },
+	} {
+		s := rollout.Properties[field]
+		if *s.Maximum != grammar.MaxRolloutSeconds {
+			t.Errorf("%s ends at %v, the grammar at %d", field, *s.Maximum, grammar.MaxRolloutSeconds)
+		}
+		outside(field, func(r *grammar.Rollout) { *at(r) = int(*s.Maximum) + 1 })
+		outside(field, func(r *grammar.Rollout) { *at(r) = int(*s.Minimum) - 1 })
+	}
+	if most := *rollout.Properties["canary_steps"].MaxItems; most != grammar.MaxCanarySteps {
+		t.Errorf("%d canary steps, the grammar allows %d", most, grammar.MaxCanarySteps)
+	}
+	for _, bound := range []struct {
+		field      string
+		value, out float64
+		at         func(*grammar.CanaryStep) *int
+	}{
+		{"weight", *step.Properties["weight"].Minimum, -1, func(s *grammar.CanaryStep) *int { return &s.Weight }},
+		{"weight", *step.Properties["weight"].Maximum, +1, func(s *grammar.CanaryStep) *int { return &s.Weight }},
+		{"pause", *step.Properties["pause"].Minimum, -1, func(s *grammar.CanaryStep) *int { return &s.Pause }},
+		{"pause", *step.Properties["pause"].Maximum, +1, func(s *grammar.CanaryStep) *int { return &s.Pause }},
+	} {
+		within := rolloutFromAPI(api.RolloutConfig{CanarySteps: &[]api.CanaryStep{{Weight: 50, Pause: 1}}})
+		*bound.at(&within.CanarySteps[0]) = int(bound.value)
+		if faults := within.Faults(); len(faults) > 0 {
+			t.Errorf("%s of %v is refused: %v", bound.field, bound.value, faults)
+		}
+		outside("canary_steps[0]."+bound.field, func(r *grammar.Rollout) {
+			r.CanarySteps = within.CanarySteps
+			*bound.at(&r.CanarySteps[0]) += int(bound.out)
+		})
 	}
 }
 

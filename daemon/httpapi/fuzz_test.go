@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,47 @@ func FuzzDefinition(f *testing.F) {
 		checkDefinition(&again, definitionToAPI(definitionFromAPI(r)))
 		if len(again.list) > 0 {
 			t.Errorf("%s is accepted once, then refused: %+v", body, again.list)
+		}
+	})
+}
+
+// FuzzDeploy: a body that passes the schema decodes without error, and one that
+// passes every check asks for a rollout that the grammar accepts and that comes
+// back as it was.
+func FuzzDeploy(f *testing.F) {
+	for _, s := range []string{
+		`{"environment":"staging"}`,
+		`{"environment":"staging","replica_count":2,"deployment_strategy":"canary","deployment_notes":"n","definition_revision":1,"rollout_config":{"max_surge":"2","max_unavailable":"50%",` +
+			`"start_first":true,"min_healthy_time":0,"healthy_deadline":1,"progress_deadline":1,"canary_steps":[{"weight":1,"pause":0},{"weight":99,"pause":5}],"auto_promote":false,"keep_warm_time":0,"drain_time":0}}`,
+		`{"environment":"e","rollout_config":{"start_first":false}}`, `{"environment":"e","rollout_config":{"start_first":false,"max_surge":"1"}}`,
+		`{"environment":"e","rollout_config":{"canary_steps":[]}}`, `{"rollout_config":{"max_surge":"9999%","canary_steps":[{"weight":2,"pause":1},{"weight":1,"pause":1}]}}`,
+		`{"rollout_config":null}`, `{"rollout_config":{"canary_steps":[null]}}`, `{"rollout_config":[]}`,
+	} {
+		f.Add([]byte(s))
+	}
+	s, document := build(Config{})
+	schema := document.Paths[pathInstances+"/{definition_id}/deploy"].Post.RequestBody.Content["application/json"].Schema
+	f.Fuzz(func(t *testing.T, body []byte) {
+		parsed, err := parseJSON(body)
+		if err != nil {
+			return
+		}
+		faults := &faults{}
+		s.checker.value(faults, "body", schema, parsed)
+		var r api.DeployRequest
+		if err := json.Unmarshal(body, &r); err != nil && len(faults.list) == 0 {
+			t.Fatalf("%s passes the schema and cannot be decoded: %v", body, err)
+		}
+		checkDeploy(faults, r)
+		if len(faults.list) > 0 {
+			return
+		}
+		rollout := rolloutFromAPI(valueOf(r.RolloutConfig))
+		if refused := rollout.Faults(); len(refused) > 0 {
+			t.Errorf("%s is accepted, the grammar refuses %v", body, refused)
+		}
+		if again := rolloutFromAPI(rolloutToAPI(rollout)); !reflect.DeepEqual(again, rollout) {
+			t.Errorf("%s is %+v, and comes back as %+v", body, rollout, again)
 		}
 	})
 }

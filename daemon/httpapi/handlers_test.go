@@ -141,6 +141,58 @@ func TestDeploy(t *testing.T) {
 	}
 }
 
+func TestRollback(t *testing.T) {
+	w := newWorld(t)
+	_, _, _, deployment := w.seed(t)
+	path, target := deployments+"/"+deployment+"/rollback", newID()
+	for _, body := range []string{`{"reason":"slow"}`, `{"reason":"wrong","target_deployment_id":"` + target + `","force":true}`} {
+		answer := w.do(t, request{method: "POST", path: path, body: body})
+		location := answer.Header().Get("Location")
+		if d := decode[api.DeploymentAccepted](t, answer, 202); location != deployments+"/"+d.DeploymentID || d.DeploymentID == deployment {
+			t.Errorf("Location %q of %s", location, d.DeploymentID)
+		}
+	}
+	want := []fleet.RollbackRequest{
+		{DeploymentID: deployment, Reason: "slow"},
+		{DeploymentID: deployment, Reason: "wrong", TargetID: target, Force: true},
+	}
+	if !reflect.DeepEqual(w.rollbacks, want) {
+		t.Errorf("rollbacks %+v, want %+v", w.rollbacks, want)
+	}
+}
+
+func TestCommands(t *testing.T) {
+	w := newWorld(t)
+	_, _, _, deployment := w.seed(t)
+	var want []string
+	for _, command := range []string{"pause", "resume", "promote", "abort"} {
+		path := deployments + "/" + deployment + "/" + command
+		if got := decode[api.Deployment](t, w.do(t, request{method: "POST", path: path, body: `{}`}), 200); got.ID != deployment {
+			t.Errorf("%s answers %+v", command, got)
+		}
+		decode[api.Deployment](t, w.do(t, request{method: "POST", path: path, body: `{"reason":"why"}`}), 200)
+		want = append(want, command+" reason=", command+" reason=why")
+	}
+	if !reflect.DeepEqual(w.commands, want) {
+		t.Errorf("commands %q, want %q", w.commands, want)
+	}
+}
+
+func TestScaling(t *testing.T) {
+	w := newWorld(t)
+	definition, _, _, _ := w.seed(t)
+	answer := w.do(t, request{method: "POST", path: scaling, token: "devops",
+		body: `{"definition_id":"` + definition + `","environment":"staging","target_replicas":0,"reason":"winter"}`})
+	location := answer.Header().Get("Location")
+	if d := decode[api.DeploymentAccepted](t, answer, 202); location != deployments+"/"+d.DeploymentID {
+		t.Errorf("Location %q of %s", location, d.DeploymentID)
+	}
+	want := []fleet.ScaleRequest{{Workload: fleet.Workload{DefinitionID: definition, Environment: "staging"}, Reason: "winter"}}
+	if !reflect.DeepEqual(w.scales, want) {
+		t.Errorf("scalings %+v, want %+v", w.scales, want)
+	}
+}
+
 func TestInstances(t *testing.T) {
 	w := newWorld(t)
 	definition, _, instance, deployment := w.seed(t)
@@ -176,11 +228,14 @@ func TestDeployments(t *testing.T) {
 	if got := decode[api.Deployment](t, w.do(t, request{method: "GET", path: deployments + "/" + deployment}), 200); got.ID != deployment || got.Errors == nil {
 		t.Errorf("read %+v", got)
 	}
-	w.deployments[deployment] = fleet.Deployment{ID: deployment, Status: fleet.DeploymentFailed, TotalSteps: 5, CompletedSteps: 2,
-		Errors: []fleet.DeploymentError{{Step: "pull", Message: "no route"}, {Step: "start", InstanceName: "api-1", Message: "exit 1"}}}
+	code := 3
+	w.deployments[deployment] = fleet.Deployment{ID: deployment, Status: fleet.DeploymentFailed, TotalSteps: 5, CompletedSteps: 2, RollbackID: "r1",
+		Errors: []fleet.DeploymentError{{Step: "pull", Message: "no route"}, {Step: "await_healthy", InstanceName: "api-1", Message: "exited",
+			ExitCode: &code, HealthOutput: "connection refused", LogTail: []string{"starting", "panic: no database"}}}}
 	got := decode[api.DeploymentStatusResponse](t, w.do(t, request{method: "GET", path: deployments + "/" + deployment + "/status"}), 200).Deployment
-	if got.Status != "failed" || len(got.Instances) != 1 || got.Instances[0].InstanceID != instance ||
-		!reflect.DeepEqual(got.Progress, api.DeploymentProgress{TotalSteps: 5, CompletedSteps: 2, Errors: []string{"step pull: no route", "step start, instance api-1: exit 1"}}) {
+	if got.Status != "failed" || got.RollbackID != "r1" || len(got.Instances) != 1 || got.Instances[0].InstanceID != instance ||
+		!reflect.DeepEqual(got.Progress, api.DeploymentProgress{TotalSteps: 5, CompletedSteps: 2, Errors: []string{"step pull: no route",
+			"step await_healthy, instance api-1, exit code 3: exited\n  health check: connection refused\n  | starting\n  | panic: no database"}}) {
 		t.Errorf("status %+v", got)
 	}
 }
