@@ -192,6 +192,37 @@ func TestRequests(t *testing.T) {
 			_, err := c.RemoveDeployment(ctx, id, "staging")
 			return err
 		}, seen{Method: "DELETE", URI: "/api/containers/instances/" + id + "/deploy?environment=staging"}},
+		{"deploy with a rollout", func(ctx context.Context, c *client.Client) error {
+			no := false
+			_, err := c.Deploy(ctx, id, api.DeployRequest{Environment: "staging", DeploymentStrategy: api.StrategyCanary, RolloutConfig: &api.RolloutConfig{
+				StartFirst: &no, CanarySteps: &[]api.CanaryStep{{Weight: 10, Pause: 60}},
+			}})
+			return err
+		}, seen{Method: "POST", URI: "/api/containers/instances/" + id + "/deploy", Body: `"deployment_strategy":"canary","rollout_config":{"start_first":false,"canary_steps":[{"weight":10,"pause":60}]}`}},
+		{"roll back", func(ctx context.Context, c *client.Client) error {
+			_, err := c.Rollback(ctx, id, api.RollbackRequest{Reason: "slow", Force: true})
+			return err
+		}, seen{Method: "POST", URI: "/api/containers/deployments/" + id + "/rollback", Body: `{"reason":"slow","force":true}`}},
+		{"pause", func(ctx context.Context, c *client.Client) error {
+			_, err := c.PauseDeployment(ctx, id, api.CommandRequest{Reason: "look"})
+			return err
+		}, seen{Method: "POST", URI: "/api/containers/deployments/" + id + "/pause", Body: `{"reason":"look"}`}},
+		{"resume", func(ctx context.Context, c *client.Client) error {
+			_, err := c.ResumeDeployment(ctx, id, api.CommandRequest{})
+			return err
+		}, seen{Method: "POST", URI: "/api/containers/deployments/" + id + "/resume", Body: `{}`}},
+		{"promote", func(ctx context.Context, c *client.Client) error {
+			_, err := c.PromoteDeployment(ctx, id, api.CommandRequest{})
+			return err
+		}, seen{Method: "POST", URI: "/api/containers/deployments/" + id + "/promote", Body: `{}`}},
+		{"abort", func(ctx context.Context, c *client.Client) error {
+			_, err := c.AbortDeployment(ctx, id, api.CommandRequest{})
+			return err
+		}, seen{Method: "POST", URI: "/api/containers/deployments/" + id + "/abort", Body: `{}`}},
+		{"scale", func(ctx context.Context, c *client.Client) error {
+			_, err := c.Scale(ctx, api.ManualScaleRequest{DefinitionID: id, Environment: "staging", TargetReplicas: 0})
+			return err
+		}, seen{Method: "POST", URI: "/api/containers/scaling/manual", Body: `{"definition_id":"` + id + `","environment":"staging","target_replicas":0}`}},
 		{"get deployment", func(ctx context.Context, c *client.Client) error {
 			_, err := c.GetDeployment(ctx, id)
 			return err
