@@ -148,10 +148,11 @@ func (c Config) open(ctx context.Context, db *database) (*postgres.Store, error)
 func (c Config) wire(store *postgres.Store, engine *docker.Engine, tokens *access.Tokens) *parts {
 	p := &parts{log: c.Logger, store: store, engine: engine}
 	p.monitor = health.NewMonitor(health.Config{Store: store, Logger: c.Logger, Changed: func(w fleet.Workload) { p.controller.Wake(w) }})
-	p.controller = deploy.NewController(deploy.Config{Store: store, Engine: engine, Logger: c.Logger, Resync: c.Resync, Started: p.monitor.Poke})
+	deployStore, deployEngine := withFailpoints(store, engine)
+	p.controller = deploy.NewController(deploy.Config{Store: deployStore, Engine: deployEngine, Logger: c.Logger, Resync: c.Resync, Started: p.monitor.Poke})
 	p.handler = httpapi.New(httpapi.Config{
 		Store:         store,
-		Deployer:      deploy.NewService(store, engine, p.controller.Wake),
+		Deployer:      deploy.NewService(deployStore, deployEngine, p.controller.Wake),
 		Engine:        engine,
 		Authenticator: tokens,
 		Environments:  c.Environments,

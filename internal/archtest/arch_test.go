@@ -60,6 +60,7 @@ func TestBroken(t *testing.T) {
 		{"adapter and deploy", Package{Path: "daemon/docker"}, "adapters implement, and decide nothing", module + "/daemon/deploy"},
 		{"adapter and adapter", Package{Path: "daemon/docker"}, "the adapters are strangers: docker", module + "/daemon/postgres"},
 		{"API and an adapter", Package{Path: "daemon/httpapi"}, "the API knows no adapter", module + "/daemon/postgres"},
+		{"daemon and failpoints", Package{Path: "daemon"}, "failpoints stay out of the product", module + "/daemon/failpoint"},
 		{"product and test code", Package{Path: "daemon"}, "tests' surroundings stay out of the product", "testing"},
 	}
 	for _, tc := range tests {

@@ -127,6 +127,12 @@ var Rules = append([]Rule{
 		Forbid: append(ours("internal/testenv/..."), "testing"),
 		Why:    "the programs that users run carry no test code",
 	},
+	{
+		Name: "failpoints stay out of the product",
+		From: []string{"..."}, Except: []string{"daemon/failpoint"},
+		Forbid: ours("daemon/failpoint"),
+		Why:    "only a build with the tag failpoints, which tests make for themselves, may be told to kill itself",
+	},
 }, betweenSubsystems()...)
 
 // betweenSubsystems forbids each subsystem its neighbours and everything that stands above it.
