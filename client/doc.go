@@ -12,6 +12,15 @@
 // daemon sent; ask for its kind with [IsNotFound], [IsConflict], [IsInvalid] and
 // the like. A daemon that cannot be reached is an [*UnreachableError].
 //
+// # Deployments
+//
+// What changes what runs ([Client.Deploy], [Client.Rollback], [Client.Scale] and
+// [Client.RemoveDeployment]) returns once it is accepted; [Client.WaitDeployment]
+// waits until it has ended. When a deployment fails the daemon brings back what
+// was stable last, and waiting goes on until that has ended too, so that the
+// [*DeploymentFailedError] says both why it failed and what runs now. A
+// [*DeploymentSupersededError] says that a newer deployment took its place.
+//
 // # Retries
 //
 // Lost connections and answers of status 429, 500, 502, 503 and 504 are retried

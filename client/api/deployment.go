@@ -127,7 +127,7 @@ type DeploymentError struct {
 	Step         string   `json:"step" doc:"Step that failed." example:"await_healthy"`
 	Message      string   `json:"message" doc:"What happened." example:"exited with code 1 after 0.2 s"`
 	ExitCode     *int     `json:"exit_code,omitempty" doc:"Exit code, where the container exited." example:"1"`
-	HealthOutput string   `json:"health_output,omitempty" doc:"What the last health check said." example:"GET /health answered 503 Service Unavailable"`
+	HealthOutput string   `json:"health_output,omitempty" doc:"What the last health check said." example:"GET /health on port 8080: status 503"`
 	LogTail      []string `json:"log_tail,omitempty" doc:"Last lines that the container wrote, at most 20." example:"[\"panic: no database\"]" nullable:"false"`
 }
 
