@@ -240,7 +240,7 @@ func TestFailedRolloutLeavesTheOldServing(t *testing.T) {
 			if _, err := f.client.UpdateDefinition(t.Context(), d.ID, r); err != nil {
 				t.Fatal(err)
 			}
-			accepted, err := f.client.Deploy(t.Context(), d.ID, quick("", 1))
+			accepted, err := f.client.Deploy(t.Context(), d.ID, quick("", 2))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -250,10 +250,12 @@ func TestFailedRolloutLeavesTheOldServing(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("deployment ended as %s: %v, want %q", failed.DeploymentStatus, err, tt.want)
 			}
-			eventually(t, "the failed containers are gone", func() bool { return slices.Equal(containers(t, d.ID), before) })
-			now, err := f.client.GetDeployment(t.Context(), live.ID)
-			if err != nil || !now.IsLive {
-				t.Errorf("the earlier deployment is live: %v (%v)", now.IsLive, err)
+			if now := containers(t, d.ID); !slices.Equal(now, before) {
+				t.Errorf("containers %v, want those of before, %v", now, before)
+			}
+			rollback, err := f.client.GetDeployment(t.Context(), failed.RollbackID)
+			if err != nil || !rollback.IsLive || rollback.RollbackTargetID != live.ID || rollback.ImageDigest != live.ImageDigest {
+				t.Errorf("the rollback is %+v (%v), want it live and of %s", rollback, err, live.ID)
 			}
 		})
 	}
