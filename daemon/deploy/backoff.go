@@ -10,19 +10,22 @@ import (
 const (
 	firstRetry = 200 * time.Millisecond
 	lastRetry  = 5 * time.Second
+	// lastSubscription is lastRetry of subscribing to the engine's events, which
+	// costs next to nothing; until it succeeds nothing is noticed.
+	lastSubscription = 500 * time.Millisecond
 )
 
 // backoff is the growing time between tries, with jitter.
-type backoff struct{ next time.Duration }
+type backoff struct{ next, last time.Duration }
 
-func newBackoff() *backoff { return &backoff{next: firstRetry} }
+func newBackoff(last time.Duration) *backoff { return &backoff{next: firstRetry, last: last} }
 
 func (b *backoff) reset() { b.next = firstRetry }
 
 // delay is the time until the next try; it doubles with each call.
 func (b *backoff) delay() time.Duration {
 	d := b.next
-	b.next = min(2*b.next, lastRetry)
+	b.next = min(2*b.next, b.last)
 	return d/2 + rand.N(d/2+1)
 }
 

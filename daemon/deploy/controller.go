@@ -134,6 +134,15 @@ func (c *Controller) wake(w fleet.Workload, reports []fleet.ContainerEvent) {
 	worker.wake(reports)
 }
 
+// hasten has every worker try again at once what has failed.
+func (c *Controller) hasten() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.workers {
+		w.hasten()
+	}
+}
+
 // retire forgets a worker that has nothing left to look after, unless it was
 // woken meanwhile, and reports whether it did.
 func (c *Controller) retire(w *worker) bool {
@@ -149,7 +158,7 @@ func (c *Controller) retire(w *worker) bool {
 // follow keeps up with the engine: events as they come, a full resync at the
 // start, after every interruption and in regular intervals.
 func (c *Controller) follow(ctx context.Context) error {
-	backoff := newBackoff()
+	backoff := newBackoff(lastSubscription)
 	for ctx.Err() == nil {
 		err := c.followOnce(ctx, backoff)
 		if ctx.Err() != nil {
@@ -170,6 +179,7 @@ func (c *Controller) followOnce(ctx context.Context, backoff *backoff) error {
 		return err
 	}
 	backoff.reset()
+	c.hasten()
 	ticker := time.NewTicker(c.resync)
 	defer ticker.Stop()
 	for {

@@ -75,7 +75,7 @@ func (w *worker) run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	defer w.work.Wait()
-	backoff := newBackoff()
+	backoff := newBackoff(lastRetry)
 	for {
 		select {
 		case <-ctx.Done():
@@ -193,13 +193,24 @@ func (w *worker) forget(wanted map[string]bool) {
 	}
 }
 
+// hasten tries again at once what has failed, because the engine is back.
+func (w *worker) hasten() {
+	w.mu.Lock()
+	for _, a := range w.attempts {
+		a.again = time.Time{}
+		a.backoff.reset()
+	}
+	w.mu.Unlock()
+	w.wake(nil)
+}
+
 // attempt notes that work begins, unless it has to wait until the time that it returns.
 func (w *worker) attempt(about string) (at time.Time, wait bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a, ok := w.attempts[about]
 	if !ok {
-		a = &attempt{backoff: newBackoff()}
+		a = &attempt{backoff: newBackoff(lastRetry)}
 		w.attempts[about] = a
 	}
 	if time.Now().Before(a.again) {
