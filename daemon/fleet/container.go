@@ -87,15 +87,21 @@ type HealthTarget struct {
 	Health     Health
 	// HealthySince is since when every check has passed; nil when the last one failed.
 	HealthySince *time.Time
-	// Settling is how long an instance is checked in quick succession after its
-	// first pass, so that a rollout can tell that no check failed meanwhile.
+	// CheckedAt is when the last check was; zero before the first.
+	CheckedAt time.Time
+	// Settling is how long checks have to pass without a break until they come at
+	// their interval; before that they come in quick succession, so that a rollout
+	// can tell that none failed meanwhile.
 	Settling time.Duration
 }
 
 // HealthUpdate is the newest verdict on an instance.
 type HealthUpdate struct {
 	InstanceID string
-	Health     Health
+	// StartedAt is when the run began that was checked. Once the instance has been
+	// restarted, the update says nothing about it any more.
+	StartedAt time.Time
+	Health    Health
 	// Changed asks for an event in the audit trail.
 	Changed bool
 	// HealthySince is since when every check has passed; nil when the last one failed.

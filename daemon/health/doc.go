@@ -1,8 +1,10 @@
 // Package health checks the instances that have a health check and keeps the
 // verdicts.
 //
-// Until its first passed check an instance is probed in quick succession, so that
-// a rollout goes on as soon as it can; from then on at the check's interval.
+// Until its checks have passed without a break for the settling time an instance
+// is probed in quick succession, so that a rollout goes on as soon as it can and
+// misses no break; from then on at the check's interval. One failed check breaks
+// the streak, and probing is quick again, although the verdict needs more of them.
 //
 //	          a check passes
 //	unknown ───────────────────► healthy

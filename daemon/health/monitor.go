@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -29,8 +30,9 @@ const (
 type Config struct {
 	Store  Store
 	Logger *slog.Logger
-	// Changed is called after a verdict that changed was written, or that a run of
-	// passing checks has begun or ended.
+	// Changed is called after something was written that a rollout may wait for: a
+	// verdict that changed, or a streak of passed checks that began, was long
+	// enough, or broke.
 	Changed func(fleet.Workload)
 }
 
@@ -49,7 +51,7 @@ type Monitor struct {
 type verdict struct {
 	update   fleet.HealthUpdate
 	workload fleet.Workload
-	wakes    bool // the workload has to look at it
+	news     bool // the workload is to be told
 }
 
 // NewMonitor makes a Monitor; Run sets it to work.
@@ -144,28 +146,28 @@ func (m *Monitor) adopt(ctx context.Context, group *errgroup.Group, watched map[
 func (m *Monitor) watch(ctx context.Context, t fleet.HealthTarget) {
 	tracker := newTracker(t)
 	var written time.Time
-	if t.Health != fleet.HealthUnknown && (t.Health == fleet.HealthUnhealthy || tracker.settled(time.Now())) {
-		sleep(ctx, rand.N(tracker.interval())) // known already: don't check all of them in step after a restart
+	if tracker.settled() {
+		sleep(ctx, rand.N(tracker.interval())) // nobody waits for it: don't check all of them in step after a restart
 	}
 	for ctx.Err() == nil {
 		result, ok := m.check(ctx, t)
 		if !ok {
 			return
 		}
-		changed, turned := tracker.record(result)
-		if changed || turned || result.Timestamp.Sub(written) >= unchangedEvery {
+		changed, news := tracker.record(result)
+		if news || result.Timestamp.Sub(written) >= unchangedEvery {
 			written = result.Timestamp
-			m.submit(ctx, verdict{workload: t.Workload, wakes: changed || turned, update: fleet.HealthUpdate{
+			m.submit(ctx, verdict{workload: t.Workload, news: news, update: fleet.HealthUpdate{
 				InstanceID:   t.InstanceID,
+				StartedAt:    t.StartedAt,
 				Health:       tracker.verdict,
 				Changed:      changed,
 				HealthySince: tracker.since,
 				Result:       result,
-				Recent:       append([]fleet.HealthResult(nil), tracker.recent...),
+				Recent:       slices.Clone(tracker.recent),
 			}})
 		}
-		pause := tracker.pause(time.Now())
-		sleep(ctx, pause-pause/20+rand.N(pause/10+1)) // ±5 %, so that instances drift apart
+		sleep(ctx, tracker.pause())
 	}
 }
 
@@ -229,7 +231,7 @@ func (m *Monitor) write(ctx context.Context, list []verdict) bool {
 	woken := make(map[fleet.Workload]bool)
 	for k, v := range list {
 		updates[k] = v.update
-		if v.wakes {
+		if v.news {
 			woken[v.workload] = true
 		}
 	}

@@ -90,6 +90,60 @@ func TestMonitor(t *testing.T) {
 	}
 }
 
+// TestMonitorTellsOfStreaks: of an instance that is known to be settling, a break
+// and a new beginning of its streak are written and told at once, and checks come
+// in quick succession although they are meant to come once an hour.
+func TestMonitorTellsOfStreaks(t *testing.T) {
+	var requests atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if requests.Add(1) == 3 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer server.Close()
+	settling := target(t, server.Listener.Addr().String())
+	since := settling.StartedAt.Add(-time.Minute)
+	settling.Check.Interval, settling.Settling = 3600, time.Hour
+	settling.Health, settling.HealthySince, settling.CheckedAt = fleet.HealthHealthy, &since, settling.StartedAt
+	s := &store{updates: make(chan fleet.HealthUpdate), targets: []fleet.HealthTarget{settling}}
+	woken := make(chan fleet.Workload, 10)
+	m := health.NewMonitor(health.Config{Store: s, Logger: slog.New(slog.DiscardHandler), Changed: func(w fleet.Workload) { woken <- w }})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- m.Run(ctx) }()
+	next := func(what string) fleet.HealthUpdate {
+		select {
+		case u := <-s.updates:
+			if u.Changed || u.Health != fleet.HealthHealthy || !u.StartedAt.Equal(settling.StartedAt) {
+				t.Errorf("%s: %+v, want the verdict to hold, for the run that was checked", what, u)
+			}
+			return u
+		case <-ctx.Done():
+			t.Fatalf("not told of %s", what)
+			return fleet.HealthUpdate{}
+		}
+	}
+	if u := next("the first check"); u.HealthySince == nil || !u.HealthySince.Equal(since) {
+		t.Errorf("healthy since %v, want %s as before", u.HealthySince, since)
+	}
+	if u := next("the break"); u.HealthySince != nil {
+		t.Errorf("healthy since %s although a check failed", u.HealthySince)
+	}
+	<-woken
+	if u := next("the new streak"); u.HealthySince == nil || !u.HealthySince.Equal(u.Result.Timestamp) {
+		t.Errorf("healthy since %v, want %s", u.HealthySince, u.Result.Timestamp)
+	}
+	<-woken
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("run: %v", err)
+	}
+	if len(woken) != 0 {
+		t.Error("told of a check that was no news")
+	}
+}
+
 // updatesUntilChange yields updates up to the first that changed a verdict.
 func updatesUntilChange(ctx context.Context, t *testing.T, s *store) func(func(fleet.HealthUpdate) bool) {
 	return func(yield func(fleet.HealthUpdate) bool) {

@@ -7,50 +7,135 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
 
-func TestTracker(t *testing.T) {
-	start := time.Date(2026, time.June, 6, 12, 0, 0, 0, time.UTC)
-	type result struct {
-		at      time.Duration
-		ok      bool
-		verdict fleet.Health
-		changed bool
+const (
+	s = time.Second
+	// never stands for a streak that has not begun or is broken.
+	never = time.Duration(-1)
+
+	unknown   = fleet.HealthUnknown
+	healthy   = fleet.HealthHealthy
+	unhealthy = fleet.HealthUnhealthy
+)
+
+var start = time.Date(2026, time.June, 6, 12, 0, 0, 0, time.UTC)
+
+// result is what a check finds so long after the start, and what follows from it.
+type result struct {
+	at            time.Duration
+	ok            bool
+	verdict       fleet.Health
+	since         time.Duration
+	changed, news bool
+	settled       bool
+}
+
+func (r result) of() fleet.HealthResult {
+	if r.ok {
+		return fleet.HealthResult{Timestamp: start.Add(r.at), Status: healthy}
 	}
-	const s = time.Second
+	return fleet.HealthResult{Timestamp: start.Add(r.at), Status: unhealthy}
+}
+
+// target has a check every 10 s, of which 3 in a row condemn, and settles in 5 s.
+func target(initial fleet.Health, since time.Duration) fleet.HealthTarget {
+	t := fleet.HealthTarget{
+		Check:     fleet.HealthCheck{Interval: 10, Timeout: 1, Retries: 3},
+		StartedAt: start, Health: initial, Settling: 5 * s,
+	}
+	if since != never {
+		t.HealthySince = new(start.Add(since))
+	}
+	return t
+}
+
+func TestTracker(t *testing.T) {
+	condemning := func(initial fleet.Health) fleet.HealthTarget {
+		t := target(initial, 0)
+		t.Check.Retries = 1
+		return t
+	}
+	forgiving := target(unknown, never)
+	forgiving.Check.StartPeriod = 60
+	instant := target(unknown, never)
+	instant.Settling = 0
 	tests := []struct {
 		name    string
-		period  int
-		initial fleet.Health
+		target  fleet.HealthTarget
 		results []result
 	}{
-		{"first pass is healthy", 0, fleet.HealthUnknown, []result{{s, true, fleet.HealthHealthy, true}, {2 * s, true, fleet.HealthHealthy, false}}},
-		{"quick failures count once per interval", 0, fleet.HealthUnknown, []result{
-			{0, false, fleet.HealthUnknown, false}, {s, false, fleet.HealthUnknown, false}, {2 * s, false, fleet.HealthUnknown, false},
-			{10 * s, false, fleet.HealthUnknown, false}, {20 * s, false, fleet.HealthUnhealthy, true},
+		{"healthy with the first pass, settled with the one that ends the settling time", target(unknown, never), []result{
+			{s, true, healthy, s, true, true, false},
+			{3 * s, true, healthy, s, false, false, false},
+			{6 * s, true, healthy, s, false, true, true},
+			{16 * s, true, healthy, s, false, false, true},
 		}},
-		{"start period forgives", 60, fleet.HealthUnknown, []result{
-			{10 * s, false, fleet.HealthUnknown, false}, {30 * s, false, fleet.HealthUnknown, false}, {50 * s, false, fleet.HealthUnknown, false},
-			{60 * s, false, fleet.HealthUnknown, false}, {70 * s, false, fleet.HealthUnknown, false}, {80 * s, false, fleet.HealthUnhealthy, true},
+		{"settled at once without a settling time", instant, []result{{s, true, healthy, s, true, true, true}}},
+		{"one failure breaks the streak and starts the clock again", target(unknown, never), []result{
+			{s, true, healthy, s, true, true, false},
+			{5 * s, false, healthy, never, false, true, false},
+			{6 * s, true, healthy, 6 * s, false, true, false},
+			{10 * s, true, healthy, 6 * s, false, false, false},
+			{11 * s, true, healthy, 6 * s, false, true, true},
 		}},
-		{"one failure is forgiven", 0, fleet.HealthHealthy, []result{
-			{10 * s, false, fleet.HealthHealthy, false}, {20 * s, false, fleet.HealthHealthy, false}, {30 * s, true, fleet.HealthHealthy, false},
-			{40 * s, false, fleet.HealthHealthy, false}, {50 * s, false, fleet.HealthHealthy, false}, {60 * s, false, fleet.HealthUnhealthy, true},
+		{"a settled one has to settle again after a break", target(healthy, 0), []result{
+			{10 * s, true, healthy, 0, false, true, true},
+			{20 * s, false, healthy, never, false, true, false},
+			{21 * s, false, healthy, never, false, false, false},
+			{22 * s, true, healthy, 22 * s, false, true, false},
+			{27 * s, true, healthy, 22 * s, false, true, true},
 		}},
-		{"recovers", 0, fleet.HealthUnhealthy, []result{{s, true, fleet.HealthHealthy, true}}},
+		{"quick failures count once per interval", target(unknown, never), []result{
+			{0, false, unknown, never, false, false, false},
+			{s, false, unknown, never, false, false, false},
+			{8 * s, false, unknown, never, false, false, false},
+			{10 * s, false, unknown, never, false, false, false},
+			{20 * s, false, unhealthy, never, true, true, false},
+		}},
+		{"a check that comes early counts", target(healthy, 0), []result{
+			{10 * s, false, healthy, never, false, true, false},
+			{19 * s, false, healthy, never, false, false, false},
+			{28 * s, false, unhealthy, never, true, true, false},
+		}},
+		{"the start period forgives", forgiving, []result{
+			{10 * s, false, unknown, never, false, false, false},
+			{30 * s, false, unknown, never, false, false, false},
+			{50 * s, false, unknown, never, false, false, false},
+			{60 * s, false, unknown, never, false, false, false},
+			{70 * s, false, unknown, never, false, false, false},
+			{80 * s, false, unhealthy, never, true, true, false},
+		}},
+		{"failures count anew after a pass", target(healthy, 0), []result{
+			{10 * s, false, healthy, never, false, true, false},
+			{20 * s, false, healthy, never, false, false, false},
+			{30 * s, true, healthy, 30 * s, false, true, false},
+			{31 * s, false, healthy, never, false, true, false},
+			{41 * s, false, healthy, never, false, false, false},
+			{51 * s, false, unhealthy, never, true, true, false},
+		}},
+		{"every failure condemns where one is enough", condemning(healthy), []result{
+			{10 * s, false, unhealthy, never, true, true, false},
+			{20 * s, true, healthy, 20 * s, true, true, false},
+			{21 * s, false, unhealthy, never, true, true, false},
+		}},
+		{"recovers", target(unhealthy, never), []result{
+			{s, true, healthy, s, true, true, false},
+			{6 * s, true, healthy, s, false, true, true},
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tr := newTracker(fleet.HealthTarget{
-				Check:     fleet.HealthCheck{Interval: 10, Timeout: 1, Retries: 3, StartPeriod: tt.period},
-				StartedAt: start, Health: tt.initial,
-			})
+			tr := newTracker(tt.target)
 			for _, r := range tt.results {
-				status := fleet.HealthUnhealthy
-				if r.ok {
-					status = fleet.HealthHealthy
+				changed, news := tr.record(r.of())
+				if changed != r.changed || news != r.news || tr.verdict != r.verdict || tr.settled() != r.settled {
+					t.Fatalf("after %s: %s, changed %v, news %v, settled %v; want %+v", r.at, tr.verdict, changed, news, tr.settled(), r)
 				}
-				changed, _ := tr.record(fleet.HealthResult{Timestamp: start.Add(r.at), Status: status})
-				if changed != r.changed || tr.verdict != r.verdict {
-					t.Fatalf("after %s: %s (changed %v), want %s (%v)", r.at, tr.verdict, changed, r.verdict, r.changed)
+				since := never
+				if tr.since != nil {
+					since = tr.since.Sub(start)
+				}
+				if since != r.since {
+					t.Fatalf("after %s: every check has passed since %s, want %s", r.at, since, r.since)
 				}
 			}
 			if len(tr.recent) > keptResults {
@@ -60,18 +145,52 @@ func TestTracker(t *testing.T) {
 	}
 }
 
-func TestTrackerPausesGrowUntilTheFirstPass(t *testing.T) {
-	tr := newTracker(fleet.HealthTarget{Check: fleet.HealthCheck{Interval: 30, Timeout: 1, Retries: 3}, Health: fleet.HealthUnknown})
-	last := time.Duration(0)
-	for range 20 {
-		pause := tr.pause(time.Time{})
-		if pause < last || pause > slowestQuickProbe {
-			t.Fatalf("pause %s after %s, want it to grow up to %s", pause, last, slowestQuickProbe)
-		}
-		last = pause
+// TestTrackerPauses: what the daemon knows when it begins decides the pace too.
+func TestTrackerPauses(t *testing.T) {
+	brief := target(unknown, never)
+	brief.Check.Interval, brief.Settling = 1, 60*s
+	checked := func(since, at time.Duration) fleet.HealthTarget {
+		t := target(healthy, since)
+		t.CheckedAt = start.Add(at)
+		return t
 	}
-	tr.record(fleet.HealthResult{Status: fleet.HealthHealthy})
-	if pause := tr.pause(time.Time{}); pause != 30*time.Second {
-		t.Errorf("pause %s once healthy, want the interval", pause)
+	tests := []struct {
+		name        string
+		target      fleet.HealthTarget
+		results     []result
+		least, most time.Duration // of the pause once it grows no more
+	}{
+		{"not passed yet", target(unknown, never), nil, s, s},
+		{"failing at first", target(unknown, never), []result{{at: s}, {at: 2 * s}}, s, s},
+		{"never longer than the interval", brief, []result{{at: s, ok: true}}, s, s},
+		{"until it has settled", target(unknown, never), []result{{at: s, ok: true}, {at: 3 * s, ok: true}}, s, s},
+		{"no longer than it takes to settle", target(unknown, never), []result{{at: s, ok: true}, {at: 5800 * time.Millisecond, ok: true}}, 200 * time.Millisecond, 200 * time.Millisecond},
+		{"at its interval once settled", target(unknown, never), []result{{at: s, ok: true}, {at: 6 * s, ok: true}}, 9 * s, 10 * s},
+		{"after a break", target(healthy, 0), []result{{at: 60 * s, ok: true}, {at: 70 * s}}, s, s},
+		{"after a break, until it has settled again", target(healthy, 0), []result{{at: 60 * s}, {at: 70 * s, ok: true}}, s, s},
+		{"at its interval once unhealthy", target(healthy, 0), []result{{at: 10 * s}, {at: 20 * s}, {at: 30 * s}}, 9 * s, 10 * s},
+		{"known to be unhealthy", target(unhealthy, never), nil, 9 * s, 10 * s},
+		{"known to have settled", checked(0, 5*s), nil, 9 * s, 10 * s},
+		{"known to be settling", checked(0, 2*s), nil, s, s},
+		{"known to have broken its streak", target(healthy, never), nil, s, s},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tr := newTracker(tt.target)
+			for _, r := range tt.results {
+				tr.record(r.of())
+			}
+			last := time.Duration(0)
+			for range 20 {
+				pause := tr.pause()
+				if pause > tt.most || pause < last && pause < tt.least {
+					t.Fatalf("pause %s after %s, want it to grow up to %s", pause, last, tt.most)
+				}
+				last = pause
+			}
+			if last < tt.least {
+				t.Errorf("pause %s, want at least %s", last, tt.least)
+			}
+		})
 	}
 }
