@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
@@ -35,7 +36,10 @@ func healthTarget(r dbsqlc.HealthTargetsRow) (fleet.HealthTarget, error) {
 		Workload:   fleet.Workload{DefinitionID: r.DefinitionID, Environment: r.Environment},
 		Address:    r.IpAddress.String(),
 		Health:     r.HealthStatus, HealthySince: r.HealthySince,
-		Settling: time.Duration(r.RolloutConfig.MinHealthyTime) * time.Second,
+		Settling: time.Duration(normalRollout(r.RolloutConfig).MinHealthyTime) * time.Second,
+	}
+	if r.LastHealthCheck != nil {
+		target.CheckedAt = *r.LastHealthCheck
 	}
 	if r.StartedAt != nil {
 		target.StartedAt = *r.StartedAt
@@ -51,42 +55,61 @@ func healthTarget(r dbsqlc.HealthTargetsRow) (fleet.HealthTarget, error) {
 	return target, nil
 }
 
+// healthRow is one row of query RecordHealth.
 type healthRow struct {
-	ID     string               `json:"id"`
-	Health fleet.Health         `json:"health_status"`
-	Checks []fleet.HealthResult `json:"health_checks"`
-	At     time.Time            `json:"checked_at"`
-	Since  *time.Time           `json:"healthy_since"`
+	ID        string               `json:"id"`
+	StartedAt time.Time            `json:"started_at"`
+	Health    fleet.Health         `json:"health_status"`
+	Checks    []fleet.HealthResult `json:"health_checks"`
+	At        time.Time            `json:"checked_at"`
+	Since     *time.Time           `json:"healthy_since"`
 }
 
-// RecordHealth implements health.Store. Instances that are terminated meanwhile are left out.
+// healthRows are the newest updates, one for each run, as a row can be written once only.
+func healthRows(updates []fleet.HealthUpdate) []healthRow {
+	type run struct {
+		instance string
+		started  int64
+	}
+	rows := make([]healthRow, 0, len(updates))
+	seen := make(map[run]bool, len(updates))
+	for _, u := range slices.Backward(updates) {
+		key := run{instance: u.InstanceID, started: u.StartedAt.UnixMicro()}
+		if seen[key] {
+			continue
+		}
+		seen[key] = true
+		row := healthRow{ID: u.InstanceID, StartedAt: stored(u.StartedAt), Health: u.Health, Checks: u.Recent, At: u.Result.Timestamp, Since: u.HealthySince}
+		if row.Checks == nil {
+			row.Checks = []fleet.HealthResult{}
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// RecordHealth implements health.Store. Updates of a run that is over are left
+// out, those of instances that were restarted meanwhile among them.
 func (s *Store) RecordHealth(ctx context.Context, updates []fleet.HealthUpdate) error {
 	if len(updates) == 0 {
 		return nil
 	}
-	rows := make([]healthRow, len(updates))
-	changed := make(map[string]fleet.HealthUpdate)
-	for n, u := range updates {
-		rows[n] = healthRow{ID: u.InstanceID, Health: u.Health, Checks: u.Recent, At: u.Result.Timestamp, Since: u.HealthySince}
-		if rows[n].Checks == nil {
-			rows[n].Checks = []fleet.HealthResult{}
-		}
-		if u.Changed {
-			changed[u.InstanceID] = u
-		}
-	}
-	encoded, err := json.Marshal(rows)
+	encoded, err := json.Marshal(healthRows(updates))
 	if err != nil {
 		return fmt.Errorf("encode health: %w", err)
 	}
 	return s.write(ctx, "record health", func(t *transaction) error {
-		written, err := t.RecordHealth(ctx, encoded)
+		rows, err := t.RecordHealth(ctx, encoded)
 		if err != nil {
 			return err
 		}
+		written := make(map[string]dbsqlc.RecordHealthRow, len(rows))
+		for _, w := range rows {
+			written[w.ID] = w
+		}
 		var events []fleet.Event
-		for _, w := range written {
-			if u, ok := changed[w.ID]; ok {
+		for _, u := range updates {
+			if w, ok := written[u.InstanceID]; ok && u.Changed && w.StartedAt.Equal(stored(u.StartedAt)) {
 				events = append(events, healthEvent(w, u))
 			}
 		}

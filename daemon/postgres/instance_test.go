@@ -267,7 +267,7 @@ func TestHealth(t *testing.T) {
 	targets, err := s.HealthTargets(system(t))
 	want := []fleet.HealthTarget{{
 		InstanceID: rows[0].ID, Workload: d.Workload(), Address: "172.18.0.2", Port: 8081,
-		Check: *d.Spec.HealthCheck, StartedAt: testTime, Health: fleet.HealthUnknown,
+		Check: *d.Spec.HealthCheck, StartedAt: testTime, Health: fleet.HealthUnknown, Settling: 10 * time.Second,
 	}}
 	if err != nil || !reflect.DeepEqual(targets, want) {
 		t.Errorf("targets are %+v, %v; want %+v", targets, err, want)
@@ -277,7 +277,7 @@ func TestHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	result := fleet.HealthResult{Timestamp: testTime, Status: fleet.HealthUnhealthy, ResponseTime: 2.5, Details: "status 503"}
-	update := fleet.HealthUpdate{InstanceID: rows[0].ID, Health: fleet.HealthUnhealthy, Changed: true, Result: result, Recent: []fleet.HealthResult{result}}
+	update := fleet.HealthUpdate{InstanceID: rows[0].ID, StartedAt: testTime, Health: fleet.HealthUnhealthy, Changed: true, Result: result, Recent: []fleet.HealthResult{result}}
 	quiet := update
 	quiet.Changed = false
 	for _, updates := range [][]fleet.HealthUpdate{{update}, {quiet}, nil} {
@@ -295,5 +295,128 @@ func TestHealth(t *testing.T) {
 	r, err := s.ListEvents(system(t), fleet.EventFilter{Type: fleet.EventHealthCheck}, fleet.Page{})
 	if err != nil || len(r.Items) != 1 || r.Items[0].Error != "status 503" || r.Items[0].Source != fleet.SourceHealthMonitor || r.Items[0].InstanceID != rows[0].ID {
 		t.Errorf("events are %+v, %v", r.Items, err)
+	}
+}
+
+// checkedInstance is a running instance, in a run that began at testTime.
+func checkedInstance(t *testing.T, s *postgres.Store) fleet.Instance {
+	t.Helper()
+	return running(t, s, added(t, s, newInstance(deploymentIn(t, s, "staging"), 1))[0].ID, testTime)
+}
+
+func running(t *testing.T, s *postgres.Store, id string, since time.Time) fleet.Instance {
+	t.Helper()
+	i, err := s.UpdateInstance(system(t), id, change(func(i *fleet.Instance) {
+		i.Current, i.StartedAt, i.IPAddress = fleet.StatusRunning, &since, "172.18.0.2"
+		i.Health, i.HealthySince = fleet.HealthUnknown, nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// passed is the update of a check that changed the verdict of a run to healthy.
+func passed(i fleet.Instance, at time.Time) fleet.HealthUpdate {
+	return fleet.HealthUpdate{
+		InstanceID: i.ID, StartedAt: *i.StartedAt, Health: fleet.HealthHealthy, Changed: true, HealthySince: &at,
+		Result: fleet.HealthResult{Timestamp: at, Status: fleet.HealthHealthy},
+	}
+}
+
+// TestHealthStreak: what is written of a streak comes back with the next daemon's targets.
+func TestHealthStreak(t *testing.T) {
+	s, _ := open(t)
+	i := checkedInstance(t, s)
+	first := passed(i, testTime.Add(1234567*time.Nanosecond)) // finer than columns are
+	broken := first
+	broken.Changed, broken.HealthySince, broken.Result.Timestamp = false, nil, testTime.Add(time.Minute)
+	for _, tt := range []struct {
+		name   string
+		update fleet.HealthUpdate
+	}{{"a streak", first}, {"no streak", broken}} {
+		u := tt.update
+		if err := s.RecordHealth(system(t), []fleet.HealthUpdate{u}); err != nil {
+			t.Fatal(err)
+		}
+		var want *time.Time
+		if u.HealthySince != nil {
+			want = new(u.HealthySince.Round(time.Microsecond))
+		}
+		read, err := s.Instance(system(t), i.ID)
+		if err != nil || read.Health != fleet.HealthHealthy || !reflect.DeepEqual(read.HealthySince, want) {
+			t.Errorf("%s: %s since %v, %v; want %v", tt.name, read.Health, read.HealthySince, err, want)
+		}
+		targets, err := s.HealthTargets(system(t))
+		if err != nil || len(targets) != 1 || !reflect.DeepEqual(targets[0].HealthySince, want) ||
+			!targets[0].CheckedAt.Equal(u.Result.Timestamp.Round(time.Microsecond)) {
+			t.Errorf("%s: targets are %+v, %v", tt.name, targets, err)
+		}
+	}
+}
+
+// TestHealthOfRunsThatAreOver: late results of checks say nothing about what runs now.
+func TestHealthOfRunsThatAreOver(t *testing.T) {
+	for name, over := range map[string]func(*testing.T, *postgres.Store, fleet.Instance){
+		"restarted": func(t *testing.T, s *postgres.Store, i fleet.Instance) {
+			running(t, s, i.ID, testTime.Add(time.Second))
+		},
+		"exited": func(t *testing.T, s *postgres.Store, i fleet.Instance) {
+			_, err := s.UpdateInstance(system(t), i.ID, change(func(i *fleet.Instance) { i.Current = fleet.StatusFailed }))
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := open(t)
+			i := checkedInstance(t, s)
+			over(t, s, i)
+			before, err := s.Instance(system(t), i.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.RecordHealth(system(t), []fleet.HealthUpdate{passed(i, testTime)}); err != nil {
+				t.Fatal(err)
+			}
+			if after, err := s.Instance(system(t), i.ID); err != nil || !reflect.DeepEqual(after, before) {
+				t.Errorf("a late result left %+v, %v; want %+v", after, err, before)
+			}
+			if got := eventTypes(t, s, fleet.EventFilter{Type: fleet.EventHealthCheck}); len(got) != 0 {
+				t.Errorf("events are %v", got)
+			}
+		})
+	}
+}
+
+// TestHealthInOneBatch: of several updates of a run the last holds, every changed
+// verdict is in the trail, and those of an earlier run are left out.
+func TestHealthInOneBatch(t *testing.T) {
+	s, _ := open(t)
+	earlier := checkedInstance(t, s)
+	i := running(t, s, earlier.ID, testTime.Add(time.Minute))
+	healthy := passed(i, testTime.Add(2*time.Minute))
+	unhealthy := healthy
+	unhealthy.Health, unhealthy.HealthySince, unhealthy.Result.Details = fleet.HealthUnhealthy, nil, "status 503"
+	again := passed(i, testTime.Add(3*time.Minute))
+	quiet := again
+	quiet.Changed, quiet.Result.Timestamp = false, testTime.Add(4*time.Minute)
+	if err := s.RecordHealth(system(t), []fleet.HealthUpdate{healthy, unhealthy, again, quiet, passed(earlier, testTime)}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Instance(system(t), i.ID)
+	if err != nil || got.Health != fleet.HealthHealthy || !got.LastCheck.Equal(quiet.Result.Timestamp) || !got.HealthySince.Equal(*again.HealthySince) {
+		t.Errorf("recorded %+v, %v", got, err)
+	}
+	r, err := s.ListEvents(system(t), fleet.EventFilter{Type: fleet.EventHealthCheck}, fleet.Page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verdicts := make([]any, len(r.Items))
+	for n, e := range r.Items {
+		verdicts[n] = e.Data["health_status"]
+	}
+	if want := []any{"healthy", "unhealthy", "healthy"}; !slices.Equal(verdicts, want) {
+		t.Errorf("the trail has %v, newest first; want %v", verdicts, want)
 	}
 }

@@ -166,7 +166,7 @@ func (q *Queries) GetInstance(ctx context.Context, id string) (GetInstanceRow, e
 
 const healthTargets = `-- name: HealthTargets :many
 SELECT i.id, i.definition_id, i.environment, i.ip_address, i.started_at, i.health_status, i.healthy_since,
-    d.rollout_config,
+    i.last_health_check, d.rollout_config,
     (d.config_snapshot -> 'health_check_config')::jsonb AS health_check,
     coalesce(d.config_snapshot -> 'network_config' -> 'ports', '[]')::jsonb AS ports
 FROM container_instances i JOIN deployment_history d ON d.id = i.deployment_id
@@ -176,16 +176,17 @@ ORDER BY i.id
 `
 
 type HealthTargetsRow struct {
-	ID            string
-	DefinitionID  string
-	Environment   string
-	IpAddress     *netip.Addr
-	StartedAt     *time.Time
-	HealthStatus  fleet.Health
-	HealthySince  *time.Time
-	RolloutConfig grammar.Rollout
-	HealthCheck   []byte
-	Ports         []byte
+	ID              string
+	DefinitionID    string
+	Environment     string
+	IpAddress       *netip.Addr
+	StartedAt       *time.Time
+	HealthStatus    fleet.Health
+	HealthySince    *time.Time
+	LastHealthCheck *time.Time
+	RolloutConfig   grammar.Rollout
+	HealthCheck     []byte
+	Ports           []byte
 }
 
 // HealthTargets are the running instances whose deployment has a health check.
@@ -206,6 +207,7 @@ func (q *Queries) HealthTargets(ctx context.Context) ([]HealthTargetsRow, error)
 			&i.StartedAt,
 			&i.HealthStatus,
 			&i.HealthySince,
+			&i.LastHealthCheck,
 			&i.RolloutConfig,
 			&i.HealthCheck,
 			&i.Ports,
@@ -500,21 +502,23 @@ const recordHealth = `-- name: RecordHealth :many
 UPDATE container_instances i SET
     health_status = u.health_status, health_checks = u.health_checks, last_health_check = u.checked_at,
     healthy_since = u.healthy_since,
-    updated_at = CASE WHEN i.health_status = u.health_status THEN i.updated_at ELSE now() END
+    updated_at = CASE WHEN (i.health_status, i.healthy_since) IS NOT DISTINCT FROM (u.health_status, u.healthy_since)
+        THEN i.updated_at ELSE now() END
 FROM jsonb_to_recordset($1::jsonb)
-    AS u (id uuid, health_status text, health_checks jsonb, checked_at timestamptz, healthy_since timestamptz)
-WHERE i.id = u.id AND i.current_status <> 'terminated'
-RETURNING i.id, i.definition_id, i.deployment_id, i.environment
+    AS u (id uuid, started_at timestamptz, health_status text, health_checks jsonb, checked_at timestamptz, healthy_since timestamptz)
+WHERE i.id = u.id AND i.started_at = u.started_at AND i.current_status = 'running'
+RETURNING i.id, i.started_at::timestamptz AS started_at, i.definition_id, i.deployment_id, i.environment
 `
 
 type RecordHealthRow struct {
 	ID           string
+	StartedAt    time.Time
 	DefinitionID string
 	DeploymentID *string
 	Environment  string
 }
 
-// RecordHealth returns what the events of changed verdicts need.
+// RecordHealth leaves out updates of a run that is over, and returns what the events of changed verdicts need.
 func (q *Queries) RecordHealth(ctx context.Context, updates []byte) ([]RecordHealthRow, error) {
 	rows, err := q.db.Query(ctx, recordHealth, updates)
 	if err != nil {
@@ -526,6 +530,7 @@ func (q *Queries) RecordHealth(ctx context.Context, updates []byte) ([]RecordHea
 		var i RecordHealthRow
 		if err := rows.Scan(
 			&i.ID,
+			&i.StartedAt,
 			&i.DefinitionID,
 			&i.DeploymentID,
 			&i.Environment,

@@ -76,7 +76,7 @@ WHERE (sqlc.narg('definition_id')::uuid IS NULL OR i.definition_id = sqlc.narg('
 -- HealthTargets are the running instances whose deployment has a health check.
 -- name: HealthTargets :many
 SELECT i.id, i.definition_id, i.environment, i.ip_address, i.started_at, i.health_status, i.healthy_since,
-    d.rollout_config,
+    i.last_health_check, d.rollout_config,
     (d.config_snapshot -> 'health_check_config')::jsonb AS health_check,
     coalesce(d.config_snapshot -> 'network_config' -> 'ports', '[]')::jsonb AS ports
 FROM container_instances i JOIN deployment_history d ON d.id = i.deployment_id
@@ -84,13 +84,14 @@ WHERE i.current_status = 'running' AND i.ip_address IS NOT NULL
     AND d.config_snapshot -> 'health_check_config' ->> 'endpoint' <> ''
 ORDER BY i.id;
 
--- RecordHealth returns what the events of changed verdicts need.
+-- RecordHealth leaves out updates of a run that is over, and returns what the events of changed verdicts need.
 -- name: RecordHealth :many
 UPDATE container_instances i SET
     health_status = u.health_status, health_checks = u.health_checks, last_health_check = u.checked_at,
     healthy_since = u.healthy_since,
-    updated_at = CASE WHEN i.health_status = u.health_status THEN i.updated_at ELSE now() END
+    updated_at = CASE WHEN (i.health_status, i.healthy_since) IS NOT DISTINCT FROM (u.health_status, u.healthy_since)
+        THEN i.updated_at ELSE now() END
 FROM jsonb_to_recordset(sqlc.arg('updates')::jsonb)
-    AS u (id uuid, health_status text, health_checks jsonb, checked_at timestamptz, healthy_since timestamptz)
-WHERE i.id = u.id AND i.current_status <> 'terminated'
-RETURNING i.id, i.definition_id, i.deployment_id, i.environment;
+    AS u (id uuid, started_at timestamptz, health_status text, health_checks jsonb, checked_at timestamptz, healthy_since timestamptz)
+WHERE i.id = u.id AND i.started_at = u.started_at AND i.current_status = 'running'
+RETURNING i.id, i.started_at::timestamptz AS started_at, i.definition_id, i.deployment_id, i.environment;
