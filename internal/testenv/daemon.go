@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/wedsync/terraform-provider-wedsync/client"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/failpoint"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres/embedded"
 )
 
@@ -27,7 +28,7 @@ import (
 const startPatience = 60 * time.Second
 
 // DaemonHandle is a real wedsyncd in a process of its own, on a database of its
-// own and the shared engine.
+// own and, unless told otherwise, the shared engine.
 type DaemonHandle struct {
 	// Endpoint and Token reach its API as an administrator.
 	Endpoint, Token string
@@ -35,33 +36,55 @@ type DaemonHandle struct {
 	DataDir string
 	DB      DB
 
+	engine *EngineHandle // nil: the shared one
+	tags   string        // what it is built with
 	binary string
 	listen string
-	env    []string // where its database is
+	env    []string // where its database is, and what options add
 	mu     sync.Mutex
 	cmd    *exec.Cmd
 	exited chan struct{}
 	log    *lockedBuffer
 }
 
+// DaemonOption makes a daemon differ from the ordinary one.
+type DaemonOption func(*DaemonHandle)
+
+// OnEngine has the daemon work on a private Engine, in its network namespace.
+func OnEngine(e *EngineHandle) DaemonOption {
+	return func(d *DaemonHandle) {
+		d.engine = e
+		d.env = append(d.env, "DOCKER_HOST="+e.Host)
+	}
+}
+
+// WithFailpoints builds the daemon with failpoints, which the file arms; see
+// package failpoint.
+func WithFailpoints(file string) DaemonOption {
+	return func(d *DaemonHandle) {
+		d.tags = "failpoints"
+		d.env = append(d.env, failpoint.Variable+"="+file)
+	}
+}
+
 // Daemon starts a wedsyncd that ends with the test, and everything of it in the
 // engine with it. When the test fails, the daemon's log is printed.
-func Daemon(t testing.TB) *DaemonHandle {
+func Daemon(t testing.TB, options ...DaemonOption) *DaemonHandle {
 	t.Helper()
 	db := Database(t) // first, so that it is dropped last
-	d := newDaemon(t)
+	d := newDaemon(t, options)
 	d.DB = db
-	d.env = []string{"WEDSYNC_DATABASE_URL=" + d.DB.AppURL, "WEDSYNC_MIGRATE_DATABASE_URL=" + d.DB.OwnerURL}
+	d.env = append(d.env, "WEDSYNC_DATABASE_URL="+d.DB.AppURL, "WEDSYNC_MIGRATE_DATABASE_URL="+d.DB.OwnerURL)
 	d.Start(t)
 	return d
 }
 
 // StandaloneDaemon is Daemon on a Postgres of the daemon's own, which keeps what
 // it has acknowledged through a loss of power, as the one for tests does not.
-func StandaloneDaemon(t testing.TB) *DaemonHandle {
+func StandaloneDaemon(t testing.TB, options ...DaemonOption) *DaemonHandle {
 	t.Helper()
-	d := newDaemon(t)
-	d.env = []string{"WEDSYNC_DATABASE_URL=", "WEDSYNC_MIGRATE_DATABASE_URL="}
+	d := newDaemon(t, options)
+	d.env = append(d.env, "WEDSYNC_DATABASE_URL=", "WEDSYNC_MIGRATE_DATABASE_URL=")
 	d.Start(t)
 	server, err := embedded.Attach(t.Context(), embedded.Config{DataDir: d.DataDir, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -72,11 +95,17 @@ func StandaloneDaemon(t testing.TB) *DaemonHandle {
 }
 
 // newDaemon is a daemon that was not started yet, with its end arranged for.
-func newDaemon(t testing.TB) *DaemonHandle {
+func newDaemon(t testing.TB, options []DaemonOption) *DaemonHandle {
 	t.Helper()
-	Docker(t)
-	d := &DaemonHandle{DataDir: t.TempDir(), Token: strings.Map(visibleASCII, "test-administrator-token-"+t.Name()), binary: wedsyncd(t), log: &lockedBuffer{}}
-	d.listen = freeAddress(t)
+	d := &DaemonHandle{DataDir: t.TempDir(), Token: strings.Map(visibleASCII, "test-administrator-token-"+t.Name()), log: &lockedBuffer{}}
+	for _, option := range options {
+		option(d)
+	}
+	if d.engine == nil {
+		Docker(t)
+	}
+	d.binary = wedsyncd(t, d.tags)
+	d.listen = d.freeAddress(t)
 	d.Endpoint = "http://" + d.listen
 	t.Cleanup(func() {
 		d.clear(t)
@@ -101,14 +130,22 @@ func (d *DaemonHandle) Installation(ctx context.Context) (string, error) {
 	return id, nil
 }
 
-// clear ends the daemon and removes what it has left in the engine.
+// clear ends the daemon and removes what it has left in the engine; a private one
+// is removed as a whole.
 func (d *DaemonHandle) clear(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), clearTimeout)
 	defer cancel()
-	id, err := d.Installation(ctx)
+	var id string
+	var err error
+	if d.engine == nil {
+		id, err = d.Installation(ctx)
+	}
 	d.Stop()
-	if err == nil {
+	if _, failed := StopPostgres(ctx, d.DataDir); failed != nil { // of a daemon that was killed
+		t.Errorf("clean up after the test: %v", failed)
+	}
+	if err == nil && id != "" {
 		err = ClearInstallation(ctx, id)
 	}
 	if err != nil {
@@ -143,8 +180,8 @@ func (d *DaemonHandle) Start(t testing.TB) {
 // Launch starts the daemon and does not wait.
 func (d *DaemonHandle) Launch(t testing.TB) {
 	t.Helper()
-	cmd := exec.Command(d.binary, "serve", "--listen", d.listen, "--data-dir", d.DataDir, "--log-level", "debug", "--host-ports", hostPorts())
-	cmd.Env = append(append(os.Environ(), d.env...), "WEDSYNC_BOOTSTRAP_TOKEN="+d.Token)
+	cmd := d.command("serve", "--listen", d.listen, "--data-dir", d.DataDir, "--log-level", "debug", "--host-ports", hostPorts())
+	cmd.Env = append(cmd.Env, "WEDSYNC_BOOTSTRAP_TOKEN="+d.Token)
 	cmd.Stdout, cmd.Stderr = d.log, d.log
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start wedsyncd: %v", err)
@@ -157,6 +194,16 @@ func (d *DaemonHandle) Launch(t testing.TB) {
 	d.mu.Lock()
 	d.cmd, d.exited = cmd, exited
 	d.mu.Unlock()
+}
+
+// command is a command of wedsyncd where the daemon runs.
+func (d *DaemonHandle) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(d.binary, args...)
+	if d.engine != nil {
+		cmd = d.engine.command(d.binary, args...)
+	}
+	cmd.Env = append(os.Environ(), d.env...)
+	return cmd
 }
 
 // AwaitReady waits until the daemon answers that it is ready.
@@ -242,32 +289,35 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-var builtDaemon struct {
-	sync.Once
-	path string
-	err  error
+// builtDaemons keeps the programs that this test process has built, by their tags.
+var builtDaemons struct {
+	sync.Mutex
+	paths map[string]string
 }
 
 // wedsyncd builds the daemon once for this test process.
-func wedsyncd(t testing.TB) string {
+func wedsyncd(t testing.TB, tags string) string {
 	t.Helper()
-	builtDaemon.Do(func() {
-		dir, err := os.MkdirTemp("", "wedsyncd-test-")
-		if err != nil {
-			builtDaemon.err = err
-			return
-		}
-		builtDaemon.path = filepath.Join(dir, "wedsyncd")
-		cmd := exec.Command("go", "build", "-o", builtDaemon.path, "./daemon/wedsyncd")
-		cmd.Dir = moduleDir()
-		if out, err := cmd.CombinedOutput(); err != nil {
-			builtDaemon.err = fmt.Errorf("build wedsyncd: %w\n%s", err, out)
-		}
-	})
-	if builtDaemon.err != nil {
-		t.Fatal(builtDaemon.err)
+	builtDaemons.Lock()
+	defer builtDaemons.Unlock()
+	if path, ok := builtDaemons.paths[tags]; ok {
+		return path
 	}
-	return builtDaemon.path
+	dir, err := os.MkdirTemp("", "wedsyncd-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "wedsyncd")
+	cmd := exec.Command("go", "build", "-tags", tags, "-o", path, "./daemon/wedsyncd")
+	cmd.Dir = moduleDir()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build wedsyncd: %v\n%s", err, out)
+	}
+	if builtDaemons.paths == nil {
+		builtDaemons.paths = make(map[string]string)
+	}
+	builtDaemons.paths[tags] = path
+	return path
 }
 
 // moduleDir is the root of this module.
@@ -276,15 +326,20 @@ func moduleDir() string {
 	return filepath.Join(filepath.Dir(file), "..", "..")
 }
 
-// freeAddress is a loopback address whose port was free a moment ago.
-func freeAddress(t testing.TB) string {
+// freeAddress is an address whose port was free a moment ago: a loopback one, or
+// the one at which the namespace of a private Engine is reached.
+func (d *DaemonHandle) freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	if d.engine == nil {
+		return l.Addr().String()
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return net.JoinHostPort(d.engine.address(), port)
 }
 
 // hostPorts is a range of its own for each test process, so that tests that run
@@ -298,8 +353,7 @@ func hostPorts() string {
 // and returns what it printed.
 func (d *DaemonHandle) Run(t testing.TB, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), d.binary, append([]string{"--data-dir", d.DataDir}, args...)...)
-	cmd.Env = append(os.Environ(), d.env...)
+	cmd := d.command(append([]string{"--data-dir", d.DataDir}, args...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -37,8 +37,10 @@ func Docker(tb testing.TB) string {
 }
 
 // engineClient is a client of the Engine that [Docker] finds.
-func engineClient() (*client.Client, error) {
-	c, err := client.NewClientWithOpts(client.FromEnv, client.WithHost(machine.EngineHost()), client.WithAPIVersionNegotiation())
+func engineClient() (*client.Client, error) { return engineClientAt(machine.EngineHost()) }
+
+func engineClientAt(host string) (*client.Client, error) {
+	c, err := client.NewClientWithOpts(client.FromEnv, client.WithHost(host), client.WithAPIVersionNegotiation())
 	if err != nil {
 		return nil, fmt.Errorf("make engine client: %w", err)
 	}

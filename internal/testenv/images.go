@@ -31,6 +31,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/wedsync/terraform-provider-wedsync/internal/testenv/machine"
 )
 
 const (
@@ -105,9 +107,14 @@ func WithEntrypoint(program string) ImageOption {
 // tests must not retag or remove it.
 func DemoImage(tb testing.TB, version string, options ...ImageOption) (reference string) {
 	tb.Helper()
-	Docker(tb)
+	return demoImage(tb, Docker(tb), version, options)
+}
+
+// demoImage is DemoImage for the Engine at an address.
+func demoImage(tb testing.TB, host, version string, options []ImageOption) (reference string) {
+	tb.Helper()
 	reference = demoRepository + ":" + version + suffix(options)
-	if err := LoadDemoImage(tb.Context(), reference, version, options...); err != nil {
+	if err := loadDemoImage(tb.Context(), host, reference, version, options); err != nil {
 		tb.Fatal(err)
 	}
 	return reference
@@ -143,11 +150,15 @@ func (v demoVariant) environment() []string {
 // LoadDemoImage builds the demo image and loads it into the Engine under a
 // reference of the caller's choice, unless the Engine has exactly that already.
 func LoadDemoImage(ctx context.Context, reference, version string, options ...ImageOption) error {
+	return loadDemoImage(ctx, machine.EngineHost(), reference, version, options)
+}
+
+func loadDemoImage(ctx context.Context, host, reference, version string, options []ImageOption) error {
 	img, err := BuildDemoImage(ctx, version, options...)
 	if err != nil {
 		return err
 	}
-	c, err := engineClient()
+	c, err := engineClientAt(host)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,6 +33,12 @@ func SocketOf(host string) (string, error) {
 	return socket, nil
 }
 
+// maxSocketPath is the longest path that a unix socket can have.
+const maxSocketPath = 107
+
+// shutdownPatience is how long an Engine may take to stop its containers and end.
+const shutdownPatience = 45 * time.Second
+
 // EngineAnswers returns nil if an Engine answers at the address.
 func EngineAnswers(ctx context.Context, host string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -51,47 +58,129 @@ func EngineAnswers(ctx context.Context, host string) error {
 type Engine struct {
 	// Host is its address, for DOCKER_HOST.
 	Host string
+	// Namespace is where it and its containers have their network; nil for the machine's own.
+	Namespace *Namespace
 
 	process *Process
 	dir     string
+	crashed bool // its containers may live without it
 }
 
 // StartEngine starts a Docker Engine, as root, that keeps everything below dir
 // and listens on socket.
 func StartEngine(ctx context.Context, dir, socket string) (*Engine, error) {
-	dockerd := program("dockerd")
-	switch {
-	case dockerd == "":
-		return nil, errors.New("start Docker Engine: this machine lacks the program dockerd; install Debian's package docker.io")
-	case os.Geteuid() != 0:
-		return nil, errors.New("start Docker Engine: only root can start it; start it (\"sudo systemctl start docker\") or run this command as root")
-	}
-	if err := mountCgroups(ctx); err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(dir, 0o711); err != nil {
-		return nil, fmt.Errorf("start Docker Engine: %w", err)
-	}
 	e := &Engine{Host: "unix://" + socket, dir: dir}
-	cmd := exec.Command(dockerd,
-		"--host", e.Host,
-		"--data-root", filepath.Join(dir, "data"), "--exec-root", filepath.Join(dir, "run"),
-		"--pidfile", filepath.Join(dir, "dockerd.pid"))
-	cmd.Env = withSystemPath(os.Environ())
-	var err error
-	if e.process, err = Start(cmd, e.log(), e.record(), ""); err != nil {
+	if err := e.prepare(ctx); err != nil {
 		return nil, err
 	}
-	if err := e.awaitReady(ctx); err != nil {
+	if err := e.Resume(ctx); err != nil {
 		return nil, errors.Join(err, e.Stop())
 	}
 	return e, nil
 }
 
+// StartPrivateEngine starts a Docker Engine, as root, that keeps everything below
+// dir, its socket too, and has a network namespace of its own: it shares neither
+// bridges nor firewall rules with another Engine and can be restarted at will.
+func StartPrivateEngine(ctx context.Context, dir string) (*Engine, error) {
+	// The kernel bounds the paths of sockets; this is the longest that the Engine makes.
+	if longest := filepath.Join(dir, "run", "containerd", "containerd-debug.sock"); len(longest) > maxSocketPath {
+		return nil, fmt.Errorf("start Docker Engine: its folder %s is %d characters too deep for its sockets; set TMPDIR to a shorter path",
+			dir, len(longest)-maxSocketPath)
+	}
+	e := &Engine{Host: privateHost(dir), dir: dir}
+	if err := e.prepare(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	if e.Namespace, err = makeNamespace(ctx, filepath.Join(dir, namespaceFile)); err == nil {
+		err = e.Resume(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, e.Stop())
+	}
+	return e, nil
+}
+
+func (e *Engine) prepare(ctx context.Context) error {
+	switch {
+	case program("dockerd") == "":
+		return errors.New("start Docker Engine: this machine lacks the program dockerd; install Debian's package docker.io")
+	case os.Geteuid() != 0:
+		return errors.New("start Docker Engine: only root can start it; start it (\"sudo systemctl start docker\") or run this command as root")
+	}
+	if err := mountCgroups(ctx); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(e.dir, 0o711); err != nil {
+		return fmt.Errorf("start Docker Engine: %w", err)
+	}
+	return nil
+}
+
+// Shutdown ends the Engine in good order, with its containers, until Resume.
+func (e *Engine) Shutdown() error { return e.process.Stop(shutdownPatience) }
+
+// Crash kills the Engine, until Resume. Its containers run on meanwhile; an
+// Engine that was not told otherwise stops them when it comes back.
+func (e *Engine) Crash() error {
+	e.crashed = true
+	containerd, err := os.ReadFile(filepath.Join(e.dir, "run", "containerd", "containerd.pid"))
+	if err != nil {
+		return fmt.Errorf("crash Docker Engine: %w", err)
+	}
+	if err := e.process.Kill(); err != nil {
+		return err
+	}
+	// The kernel kills its containerd with it. An Engine that is started before that
+	// has gone would wait for it.
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownPatience)
+	defer cancel()
+	proc := filepath.Join("/proc", string(bytes.TrimSpace(containerd)))
+	return Await(ctx, 5*time.Millisecond, func(context.Context) error {
+		if _, err := os.Stat(proc); err == nil {
+			return fmt.Errorf("crash Docker Engine: its containerd, %s, does not end", proc)
+		}
+		return nil
+	})
+}
+
+// Resume starts the Engine, which must not run, and waits until it answers.
+func (e *Engine) Resume(ctx context.Context) error {
+	// One that was killed has left its number, which another process may have by now.
+	pidFile := filepath.Join(e.dir, "dockerd.pid")
+	if err := os.Remove(pidFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("start Docker Engine: %w", err)
+	}
+	cmd := e.Namespace.Command(program("dockerd"),
+		"--host", e.Host,
+		"--data-root", filepath.Join(e.dir, "data"), "--exec-root", filepath.Join(e.dir, "run"),
+		"--pidfile", pidFile)
+	cmd.Env = withSystemPath(os.Environ())
+	process, err := Start(cmd, e.log(), e.record(), "")
+	if err != nil {
+		return err
+	}
+	e.process = process
+	if err := e.awaitReady(ctx); err != nil {
+		return err
+	}
+	e.crashed = false
+	return nil
+}
+
 // FindEngine returns the Engine that an earlier StartEngine with that folder
 // started, nil if it does not run.
 func FindEngine(dir, socket string) (*Engine, error) {
-	e := &Engine{Host: "unix://" + socket, dir: dir}
+	return find(&Engine{Host: "unix://" + socket, dir: dir})
+}
+
+// FindPrivateEngine is FindEngine for one that StartPrivateEngine started.
+func FindPrivateEngine(dir string) (*Engine, error) {
+	return find(&Engine{Host: privateHost(dir), Namespace: &Namespace{file: filepath.Join(dir, namespaceFile)}, dir: dir})
+}
+
+func find(e *Engine) (*Engine, error) {
 	process, err := Load(e.record())
 	if process == nil || err != nil {
 		return nil, err
@@ -99,6 +188,12 @@ func FindEngine(dir, socket string) (*Engine, error) {
 	e.process = process
 	return e, nil
 }
+
+// privateHost is the address of a private Engine.
+func privateHost(dir string) string { return "unix://" + filepath.Join(dir, "docker.sock") }
+
+// LogTail is the last lines of the Engine's log.
+func (e *Engine) LogTail(lines int) string { return Tail(e.log(), lines) }
 
 func (e *Engine) log() string    { return filepath.Join(e.dir, "dockerd.log") }
 func (e *Engine) record() string { return filepath.Join(e.dir, "dockerd.json") }
@@ -115,20 +210,32 @@ func (e *Engine) awaitReady(ctx context.Context) error {
 	}()
 	err := Await(ctx, 50*time.Millisecond, func(ctx context.Context) error { return EngineAnswers(ctx, e.Host) })
 	if err != nil {
-		return fmt.Errorf("start Docker Engine: %w; the last lines of its log are:\n%s", err, Tail(e.log(), 10))
+		return fmt.Errorf("start Docker Engine: %w; the last lines of its log are:\n%s", err, e.LogTail(10))
 	}
 	return nil
 }
 
 // Stop ends the Engine with its containers and removes all that it left.
 func (e *Engine) Stop() error {
-	if err := e.process.Stop(45 * time.Second); err != nil {
-		return err
+	if e.crashed {
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownPatience)
+		defer cancel()
+		if err := e.Resume(ctx); err != nil { // only an Engine ends the containers of one that has crashed
+			return err
+		}
 	}
+	if e.process != nil {
+		if err := e.process.Stop(shutdownPatience); err != nil {
+			return err
+		}
+	}
+	e.Namespace.disconnect()
 	if err := unmountBelow(e.dir); err != nil {
 		return err
 	}
-	removeNetworkTraces()
+	if e.Namespace == nil {
+		removeNetworkTraces()
+	}
 	if err := os.RemoveAll(e.dir); err != nil {
 		return fmt.Errorf("remove Docker Engine's files: %w", err)
 	}

@@ -35,6 +35,13 @@ var DockerEngine = Requirement{
 	},
 }
 
+// Namespaces is the program that connects an Engine's network namespace.
+var Namespaces = Requirement{
+	Name:     "iproute2",
+	Packages: []string{"iproute2"},
+	Found:    func(context.Context) bool { return program("ip") != "" },
+}
+
 // Postgres is the programs that make and run a Postgres server.
 var Postgres = Requirement{
 	Name:     "Postgres",

@@ -137,6 +137,14 @@ func (p *Process) Stop(grace time.Duration) error {
 	if p.awaitEnd(grace) {
 		return nil
 	}
+	return p.Kill()
+}
+
+// Kill ends the process at once, and waits for that.
+func (p *Process) Kill() error {
+	if !p.Running() {
+		return nil
+	}
 	if err := syscall.Kill(p.PID, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("kill process %d: %w", p.PID, err)
 	}

@@ -23,6 +23,7 @@ const (
 	engineDir     = "docker"
 	engineSocket  = "docker.sock"
 	postgresDir   = "postgres"
+	tempDir       = "tmp"
 )
 
 // surroundings are what the command finds when it runs.
@@ -38,7 +39,7 @@ type surroundings struct {
 
 // prepare makes sure of everything; end must be called whether it succeeds or not.
 func (s *surroundings) prepare(ctx context.Context, cli bool) error {
-	requirements := []machine.Requirement{machine.DockerEngine}
+	requirements := []machine.Requirement{machine.DockerEngine, machine.Namespaces}
 	s.postgres = os.Getenv(envPostgres)
 	if s.postgres == "" {
 		requirements = append(requirements, machine.Postgres)
@@ -89,7 +90,7 @@ func (s *surroundings) makeDir() (err error) {
 
 // temp is the command's folder for temporary files. It goes with the run, and
 // what a test that was killed left with it.
-func (s *surroundings) temp() string { return filepath.Join(s.dir, "tmp") }
+func (s *surroundings) temp() string { return filepath.Join(s.dir, tempDir) }
 
 func (s *surroundings) findDocker(ctx context.Context) error {
 	s.docker = machine.EngineHost()
@@ -141,6 +142,7 @@ func (s *surroundings) end() error {
 		errs = append(errs, s.stops[i]())
 	}
 	if s.dir != "" {
+		errs = append(errs, testenv.StopEngines(s.temp()))
 		if err := os.RemoveAll(s.dir); err != nil {
 			errs = append(errs, fmt.Errorf("remove files: %w", err))
 		}

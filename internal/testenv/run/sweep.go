@@ -34,5 +34,5 @@ func removeRun(ctx context.Context, dir string) error {
 		err = engine.Stop()
 	}
 	_, failed := testenv.StopPostgres(ctx, filepath.Join(dir, postgresDir))
-	return errors.Join(err, failed, os.RemoveAll(dir))
+	return errors.Join(err, failed, testenv.StopEngines(filepath.Join(dir, tempDir)), os.RemoveAll(dir))
 }
