@@ -367,6 +367,44 @@ func TestControllerExchangesTakenPorts(t *testing.T) {
 	})
 }
 
+func TestControllerFailsWithoutHostPorts(t *testing.T) {
+	published := plain
+	published.Network = fleet.NetworkConfig{Ports: []int{8080}, PublishPorts: true}
+	tests := map[string]struct {
+		left  int // host ports
+		taken int // of those, by a foreign process
+		step  deploy.StepKind
+	}{
+		"too few for all replicas":   {left: 1, step: deploy.StepAdd},
+		"none for one that is taken": {left: 2, taken: 2, step: deploy.StepCreate},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, plain, func(t *testing.T, r *rig) {
+				r.deploy(t, 2)
+				after(time.Second)
+				before := r.engine.ids()
+				r.store.definition.Spec = published
+				r.store.lastPort = r.store.ports + tt.left - 1
+				r.engine.fail("start", slices.Repeat([]error{fleet.Errorf(fleet.ErrPortTaken, "port is taken")}, tt.taken)...)
+				rollout := quick()
+				rollout.MaxSurge = "100%"
+				d, err := r.service.Deploy(fleet.AsSystem(t.Context()), fleet.DeployRequest{Workload: theWorkload, Replicas: new(2), Rollout: rollout})
+				if err != nil {
+					t.Fatal(err)
+				}
+				after(time.Second)
+				if d = r.status(d.ID); d.Status != fleet.DeploymentRolledBack || d.Errors[0].Step != string(tt.step) || !strings.Contains(d.Errors[0].Message, "no host ports are left") {
+					t.Errorf("deployment is %s with %+v", d.Status, d.Errors)
+				}
+				if now := r.engine.ids(); !slices.Equal(now, before) {
+					t.Errorf("containers %v, want those of before, %v", now, before)
+				}
+			})
+		})
+	}
+}
+
 func TestControllerRepairsAndGivesUpACrashLoop(t *testing.T) {
 	inBubble(t, plain, func(t *testing.T, r *rig) {
 		r.deploy(t, 1)

@@ -172,7 +172,8 @@ func (x *executor) setWeight(ctx context.Context, state fleet.WorkloadState, wei
 	})
 }
 
-// add writes the intent to run new replicas.
+// add writes the intent to run new replicas. A rollout for which too few host
+// ports are left fails at once.
 func (x *executor) add(ctx context.Context, state fleet.WorkloadState, steps []Step) error {
 	if len(steps) == 0 {
 		return nil
@@ -182,6 +183,9 @@ func (x *executor) add(ctx context.Context, state fleet.WorkloadState, steps []S
 		instances[k] = newInstance(*state.Target, s.Instance.Replica)
 	}
 	_, err := x.store.AddInstances(ctx, instances)
+	if permanent(err) && state.Target.Status == fleet.DeploymentInProgress {
+		return x.fail(ctx, state, Step{Kind: StepFail, Instance: steps[0].Instance, Reason: err.Error()})
+	}
 	return err
 }
 
@@ -302,7 +306,7 @@ func (x *executor) otherPorts(ctx context.Context, state fleet.WorkloadState, i 
 	for port := range i.Ports {
 		host, err := x.store.ReleasePort(ctx, i.ID, port)
 		if err != nil {
-			return fmt.Errorf("lease another host port: %w", err)
+			return x.refused(ctx, i, fmt.Errorf("lease another host port: %w", err))
 		}
 		i.Ports[port] = host
 	}

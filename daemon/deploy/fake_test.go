@@ -24,8 +24,18 @@ type memory struct {
 	target      string
 	live        string
 	events      []fleet.Event
-	ports       int
+	ports       int // the next host port
+	lastPort    int
 	down        bool
+}
+
+// freePort is the next host port, ErrPortTaken when none is left.
+func (m *memory) freePort() (int, error) {
+	if m.ports > m.lastPort {
+		return 0, fleet.Errorf(fleet.ErrPortTaken, "no host ports are left")
+	}
+	m.ports++
+	return m.ports - 1, nil
 }
 
 var theWorkload = fleet.Workload{DefinitionID: "definition", Environment: "staging"}
@@ -34,7 +44,7 @@ func newMemory(spec fleet.Spec) *memory {
 	return &memory{
 		definition:  fleet.Definition{ID: theWorkload.DefinitionID, Spec: spec, Revision: 1, IsActive: true},
 		deployments: make(map[string]fleet.Deployment),
-		ports:       20000,
+		ports:       20000, lastPort: 29999,
 	}
 }
 
@@ -180,15 +190,15 @@ func (m *memory) AddInstances(_ context.Context, list []fleet.Instance) ([]fleet
 		return nil, err
 	}
 	defer unlock()
-	for _, i := range list {
-		i.CreatedAt = time.Now()
-		i.Ports = maps.Clone(i.Ports)
-		for port := range i.Ports {
-			i.Ports[port] = m.ports
-			m.ports++
+	for k := range list {
+		list[k].CreatedAt = time.Now()
+		for port := range list[k].Ports {
+			if list[k].Ports[port], err = m.freePort(); err != nil {
+				return nil, err
+			}
 		}
-		m.instances = append(m.instances, i)
 	}
+	m.instances = append(m.instances, list...)
 	return list, nil
 }
 
@@ -223,11 +233,14 @@ func (m *memory) ReleasePort(_ context.Context, instanceID string, containerPort
 		return 0, err
 	}
 	defer unlock()
+	port, err := m.freePort()
+	if err != nil {
+		return 0, err
+	}
 	k := m.index(instanceID)
 	m.instances[k].Ports = maps.Clone(m.instances[k].Ports)
-	m.instances[k].Ports[containerPort] = m.ports
-	m.ports++
-	return m.ports - 1, nil
+	m.instances[k].Ports[containerPort] = port
+	return port, nil
 }
 
 func (m *memory) Workloads(context.Context) ([]fleet.Workload, error) {

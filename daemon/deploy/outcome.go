@@ -80,7 +80,11 @@ func (x *executor) autopsy(ctx context.Context, state fleet.WorkloadState, s Ste
 
 func (x *executor) describe(ctx context.Context, i fleet.Instance, message string) fleet.DeploymentError {
 	e := fleet.DeploymentError{InstanceID: i.ID, InstanceName: i.Name, Message: message, Step: string(StepAwaitHealthy)}
-	if i.ID == "" {
+	switch {
+	case i.ID == "" && i.Replica > 0:
+		e.Step = string(StepAdd)
+		return e
+	case i.ID == "":
 		e.Step = string(StepPull)
 		return e
 	}

@@ -38,7 +38,8 @@ type Store interface {
 	Instance(ctx context.Context, id string) (fleet.Instance, error)
 	// AddInstances writes the intent to create instances. It leases host ports for
 	// those whose Ports has keys with value zero and returns the rows as written.
-	// Rows whose id is there already stay as they are.
+	// Rows whose id is there already stay as they are. ErrPortTaken when too few
+	// host ports are left.
 	AddInstances(ctx context.Context, instances []fleet.Instance) ([]fleet.Instance, error)
 	// UpdateInstance reads, changes and writes an instance under a row lock; a
 	// change that leaves the instance as it was writes nothing. An instance that
@@ -47,7 +48,7 @@ type Store interface {
 	// RequestAction is UpdateInstance for a user's action: it takes part in idempotency.
 	RequestAction(ctx context.Context, id string, change func(*fleet.Instance) ([]fleet.Event, error)) (fleet.Instance, error)
 	// ReleasePort gives the instance another host port for a container port,
-	// because a foreign process holds the leased one.
+	// because a foreign process holds the leased one. ErrPortTaken when none is left.
 	ReleasePort(ctx context.Context, instanceID string, containerPort int) (hostPort int, err error)
 
 	// Workloads lists every workload that has a target or an instance that is not terminated.

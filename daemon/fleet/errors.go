@@ -27,7 +27,7 @@ var (
 	ErrIdempotencyMismatch = errors.New("idempotency key reused")
 	// ErrImageNotFound: neither the engine nor the registry has the image.
 	ErrImageNotFound = errors.New("image not found")
-	// ErrPortTaken: another process holds the host port.
+	// ErrPortTaken: another process holds the host port, or no host port is left.
 	ErrPortTaken = errors.New("host port taken")
 	// ErrRefused: the engine does not accept the request as it is; repeating it changes nothing.
 	ErrRefused = errors.New("refused by the engine")

@@ -143,7 +143,7 @@ func TestHostPorts(t *testing.T) {
 	two := newInstance(d, 9)
 	two.Ports = map[int]int{1: 0, 2: 0}
 	_, err = s.AddInstances(system(t), []fleet.Instance{two})
-	wantKind(t, err, fleet.ErrConflict)
+	wantKind(t, err, fleet.ErrPortTaken)
 	if _, err := s.UpdateInstance(system(t), live[1].ID, change(func(i *fleet.Instance) { i.Current = fleet.StatusTerminated })); err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestBlockedPortComesBack(t *testing.T) {
 		}
 	}
 	_, err := s.ReleasePort(system(t), i.ID, 8080)
-	wantKind(t, err, fleet.ErrConflict)
+	wantKind(t, err, fleet.ErrPortTaken)
 	exec(t, connect(t, db.OwnerURL), `UPDATE host_port_leases SET blocked_until = now() - interval '1 second' WHERE port = 20003`)
 	if port, err := s.ReleasePort(system(t), i.ID, 8080); err != nil || port != 20003 {
 		t.Errorf("got port %d, %v; want the one whose time is over", port, err)

@@ -14,7 +14,7 @@ import (
 const blockedFor = 10 * time.Minute
 
 // freePorts locks the leases until the transaction ends and picks n host ports
-// that nobody has.
+// that nobody has; ErrPortTaken when fewer are left.
 func (t *transaction) freePorts(ctx context.Context, s *Store, n int) ([]int, error) {
 	if n == 0 {
 		return nil, nil
@@ -30,7 +30,7 @@ func (t *transaction) freePorts(ctx context.Context, s *Store, n int) ([]int, er
 		return nil, err
 	}
 	if len(ports) < n {
-		return nil, fleet.Errorf(fleet.ErrConflict, "only %d host ports of %d-%d are free, but %d are needed; widen the range or remove instances",
+		return nil, fleet.Errorf(fleet.ErrPortTaken, "only %d host ports of %d-%d are free, but %d are needed; widen the range or remove instances",
 			len(ports), s.portMin, s.portMax, n)
 	}
 	return ports, nil
