@@ -15,9 +15,12 @@ import (
 
 const (
 	setClaims = "SELECT set_config('request.jwt.claims', $1, true)"
+	// setReadClaims also refuses writes: they belong into a transaction, where the
+	// epoch is guarded.
+	setReadClaims = setClaims + ", set_config('transaction_read_only', 'on', true)"
 	// setListClaims also has the plan made for the arguments at hand, so that a
 	// filter that is not given costs nothing.
-	setListClaims = "SELECT set_config('request.jwt.claims', $1, true), set_config('plan_cache_mode', 'force_custom_plan', true)"
+	setListClaims = setReadClaims + ", set_config('plan_cache_mode', 'force_custom_plan', true)"
 )
 
 // claims is what the policies know of the acting principal.
@@ -49,9 +52,9 @@ func claimsOf(p fleet.Principal) (string, error) {
 	return string(b), nil
 }
 
-// read gives queries of one statement each, under the claims of the call.
+// read gives queries of one statement each, under the claims of the call. Statements that write fail.
 func (s *Store) read(ctx context.Context) (*dbsqlc.Queries, error) {
-	db, err := s.claimed(ctx, setClaims)
+	db, err := s.claimed(ctx, setReadClaims)
 	if err != nil {
 		return nil, err
 	}

@@ -21,8 +21,12 @@
 //
 // # Leadership
 //
-// Lead holds an advisory lock and raises an epoch. Writes in the context that it
-// hands out are refused by the database once another daemon has raised the epoch.
+// Lead holds an advisory lock, renews a lease by pings over the connection that
+// has it, and raises an epoch. Writes in the context that it hands out are refused
+// by the database once another daemon has raised the epoch; what else a leader
+// changes is refused by the context's fence once its lease is over. A candidate
+// that sees the leader silent for longer than a lease lasts ends its connection
+// and leads.
 package postgres
 
 //go:generate sqlc generate

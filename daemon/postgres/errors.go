@@ -65,6 +65,15 @@ func translate(doing string, err error) error {
 	}
 }
 
+// sqlState is the code that the server gave the error; empty if it is no error of the server's.
+func sqlState(err error) string {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return ""
+	}
+	return pg.Code
+}
+
 func translateServer(doing string, pg *pgconn.PgError) error {
 	switch pg.Code {
 	case codeUnique:

@@ -8,16 +8,16 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres/dbsqlc"
 )
 
 const (
 	leaderLock = "hashtext('wedsync_leader')"
 	epochLock  = "hashtext('wedsync_epoch')"
-	// pingEvery is how often a leader makes sure that it still holds its lock, and
-	// how often a follower tries to get it.
-	pingEvery = time.Second
-	// pingTimeout is how long an answer may take before the lock counts as lost.
-	pingTimeout = 3 * time.Second
+	// pingEvery is how often a leader renews its lease.
+	pingEvery = 500 * time.Millisecond
+	// closeTimeout bounds the orderly end of a connection.
+	closeTimeout = 3 * time.Second
 )
 
 type epochKey struct{}
@@ -48,67 +48,42 @@ func guardEpoch(b *pgx.Batch, epoch int64) {
 	})
 }
 
-// Lead runs f while this daemon is the only leader on the database: it waits for
-// an advisory lock, held by a connection of its own, raises the epoch and calls f
-// with a context in which the store's writes are refused once there is a newer
-// epoch. When the lock is lost, f's context ends, and Lead waits for the lock
-// again. It returns when ctx ends, or with f's result when f ends by itself.
+// Lead runs f while this daemon is the only leader on the database. It waits for
+// an advisory lock, held by a connection of its own, raises the epoch over that
+// connection and calls f with a context that
+//
+//   - has a fence (see [fleet.Fence]), which holds from the moment the lease is over,
+//   - makes the store refuse writes once there is a newer epoch,
+//   - ends when the lead is lost.
+//
+// A leader that hears nothing from the database for the time of its lease has
+// lost the lead, whatever comes later; another daemon then ends its connection.
+// When f has ended after such a loss, Lead waits for the lock again. It returns
+// when ctx ends, or with f's result when f ends by itself.
 func (s *Store) Lead(ctx context.Context, f func(ctx context.Context, epoch int64) error) error {
 	for {
-		conn, err := s.awaitLeadership(ctx)
+		h, err := s.awaitLead(ctx)
 		if err != nil {
 			return err
 		}
-		lost, err := s.leadWith(ctx, conn, f)
-		closeConn(ctx, conn)
+		epoch, lost, err := s.leadWith(ctx, h, f)
+		closeConn(ctx, h.conn)
 		if !lost || ctx.Err() != nil {
 			return err
 		}
-		s.log.Warn("lost the lead; trying to lead again", "error", err)
-		if !pause(ctx, pingEvery) {
+		s.log.Warn("lost the lead; asking for it again", "epoch", epoch, "error", err)
+		if !pause(ctx, askEvery) {
 			return err
 		}
 	}
 }
 
-// awaitLeadership returns the connection that holds the lock. It fails only when ctx ends.
-func (s *Store) awaitLeadership(ctx context.Context) (*pgx.Conn, error) {
-	var conn *pgx.Conn
-	var complained bool
-	for {
-		got := false
-		err := error(nil)
-		if conn == nil {
-			conn, err = s.connect(ctx)
-		}
-		if err == nil {
-			err = conn.QueryRow(ctx, "SELECT pg_try_advisory_lock("+leaderLock+")").Scan(&got)
-		}
-		if got {
-			return conn, nil
-		}
-		if err != nil {
-			closeConn(ctx, conn)
-			conn = nil
-		}
-		if err != nil && ctx.Err() == nil && !complained {
-			complained = true
-			s.log.Warn("cannot ask for the lead; trying again", "error", err)
-		}
-		if !pause(ctx, pingEvery) {
-			closeConn(ctx, conn)
-			return nil, ctx.Err()
-		}
+// leadWith runs f until it ends or the lead is lost.
+func (s *Store) leadWith(ctx context.Context, h hold, f func(context.Context, int64) error) (epoch int64, lost bool, err error) {
+	if epoch, err = raiseEpoch(ctx, h); err != nil {
+		return epoch, true, fmt.Errorf("raise epoch: %w", err)
 	}
-}
-
-// leadWith runs f until it ends or the connection that holds the lock is lost.
-func (s *Store) leadWith(ctx context.Context, conn *pgx.Conn, f func(context.Context, int64) error) (lost bool, err error) {
-	epoch, err := s.raiseEpoch(ctx)
-	if err != nil {
-		return true, err
-	}
-	inner, cancel := context.WithCancelCause(withEpoch(ctx, epoch))
+	inner, cancel := context.WithCancelCause(fleet.WithFence(withEpoch(ctx, epoch), h.check))
 	defer cancel(nil)
 	ended := make(chan error, 1)
 	go func() { ended <- f(inner, epoch) }()
@@ -117,48 +92,62 @@ func (s *Store) leadWith(ctx context.Context, conn *pgx.Conn, f func(context.Con
 	for {
 		select {
 		case err := <-ended:
-			return false, err
+			return epoch, false, err
 		case <-ticker.C:
-			if err := pingConn(ctx, conn); err != nil && ctx.Err() == nil {
+			if err := h.ping(ctx); err != nil {
 				cause := fmt.Errorf("hold the lead: %w: %w", fleet.ErrUnavailable, err)
+				h.end(err)
 				cancel(cause)
 				<-ended //nolint:errcheck // the cause is the error; f must let go before anybody else leads here
-				return true, cause
+				return epoch, true, cause
 			}
 		}
 	}
 }
 
-// raiseEpoch begins a new epoch, after the last writes of the one before.
-func (s *Store) raiseEpoch(ctx context.Context) (epoch int64, err error) {
-	err = s.write(fleet.AsSystem(ctx), "raise epoch", func(t *transaction) error {
-		if _, err := t.tx.Exec(ctx, "SELECT pg_advisory_xact_lock("+epochLock+")"); err != nil {
-			return err
+// raiseEpoch begins a new epoch, after the last writes of the one before. It is
+// done by the connection that holds the lock: whose connection was ended in
+// favour of another daemon can no longer raise it.
+func raiseEpoch(ctx context.Context, h hold) (epoch int64, err error) {
+	err = h.do(ctx, func(ctx context.Context) error {
+		for {
+			epoch, err = raiseOnce(ctx, h.conn)
+			if sqlState(err) != codeLockNotAvailable {
+				return err
+			}
+			if _, err := h.conn.Exec(ctx, endWriters); err != nil {
+				return err
+			}
 		}
-		epoch, err = t.RaiseEpoch(ctx)
-		return err
 	})
 	return epoch, err
 }
 
-// connect makes a connection beside the pool.
-func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
-	config := s.pool.Config().ConnConfig
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return nil, translate("connect to the database", err)
-	}
-	if err := prepare(ctx, conn); err != nil {
-		closeConn(ctx, conn)
-		return nil, err
-	}
-	return conn, nil
-}
+// endWriters ends the transactions of earlier leaders that are still open, such
+// as those of a daemon that was stopped amid one. Whoever holds the lead may: no
+// write of an earlier epoch is wanted any more, and none can begin.
+var endWriters = "SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.pid <> pg_backend_pid() AND " + advisory(epochLock)
 
-func pingConn(ctx context.Context, conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-	defer cancel()
-	return conn.Ping(ctx)
+// raiseOnce gives transactions of an earlier leader, which end in a moment if
+// that one lives, a moment to end: then it fails with codeLockNotAvailable.
+func raiseOnce(ctx context.Context, conn *pgx.Conn) (epoch int64, err error) {
+	claims, err := claimsOf(fleet.System)
+	if err != nil {
+		return 0, err
+	}
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		b := &pgx.Batch{}
+		b.Queue("SET LOCAL ROLE " + Role)
+		b.Queue("SET LOCAL lock_timeout = '100ms'")
+		b.Queue(setClaims, claims)
+		b.Queue("SELECT pg_advisory_xact_lock(" + epochLock + ")")
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return err
+		}
+		epoch, err = dbsqlc.New(tx).RaiseEpoch(ctx)
+		return err
+	})
+	return epoch, err
 }
 
 // closeConn closes a connection, even when ctx has ended: its locks are free then.
@@ -166,7 +155,7 @@ func closeConn(ctx context.Context, conn *pgx.Conn) {
 	if conn == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	_ = conn.Close(ctx)
 }

@@ -3,11 +3,20 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres"
+	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
 )
 
 // patience bounds what a test waits for; reaching it is a failure.
@@ -61,6 +70,9 @@ func TestLead(t *testing.T) {
 	if len(secondTerms) != 0 {
 		t.Error("two lead at the same time")
 	}
+	if err := fleet.Fence(first.ctx); err != nil {
+		t.Errorf("the fence refuses a leader: %v", err)
+	}
 	stopFirst()
 	wantKind(t, receive(t, "the first to end", firstEnded), context.Canceled)
 	second := receive(t, "the second to lead", secondTerms)
@@ -92,7 +104,8 @@ func TestLostLead(t *testing.T) {
 	if second.epoch <= first.epoch {
 		t.Errorf("epoch %d follows %d", second.epoch, first.epoch)
 	}
-	// The old term's context, even where it is kept from ending, writes nothing.
+	// The old term's context, even where it is kept from ending, changes nothing.
+	wantKind(t, fleet.Fence(context.WithoutCancel(leader)), fleet.ErrUnavailable)
 	_, err := s.CreateDefinition(context.WithoutCancel(leader), fleet.Definition{Spec: spec("stale")}, nil)
 	wantKind(t, err, fleet.ErrUnavailable)
 	if _, err := s.CreateDefinition(fleet.AsSystem(second.ctx), fleet.Definition{Spec: spec("fresh")}, nil); err != nil {
@@ -103,6 +116,249 @@ func TestLostLead(t *testing.T) {
 	}
 	stop()
 	receive(t, "the end", ended)
+}
+
+// staleContext is the context of a leader that is none any more.
+func staleContext(t *testing.T, s *postgres.Store, db testenv.DB) context.Context {
+	t.Helper()
+	var stale context.Context
+	if err := s.Lead(t.Context(), func(ctx context.Context, _ int64) error {
+		stale = context.WithoutCancel(fleet.AsSystem(ctx))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	exec(t, connect(t, db.OwnerURL), "UPDATE installation SET epoch = epoch + 1")
+	return stale
+}
+
+// TestStaleWrites: whatever a leader writes goes through the guard of its epoch.
+func TestStaleWrites(t *testing.T) {
+	s, db := open(t)
+	d := deploymentIn(t, s, "staging")
+	i := added(t, s, newInstance(d, 1))[0]
+	network, err := s.CreateNetwork(system(t), fleet.Network{Name: "app", Type: fleet.NetworkInternal, Environment: "staging"}, unapplied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := staleContext(t, s, db)
+	changed := func(context.Context, fleet.Network, fleet.Network) error { return nil }
+	sameDeployment := func(*fleet.Deployment) ([]fleet.Event, error) { return nil, nil }
+	sameInstance := func(*fleet.Instance) ([]fleet.Event, error) { return nil, nil }
+	writes := map[string]func() error{
+		"CreateDefinition": func() error {
+			_, err := s.CreateDefinition(ctx, fleet.Definition{Spec: spec("stale")}, nil)
+			return err
+		},
+		"UpdateDefinition": func() error {
+			_, err := s.UpdateDefinition(ctx, d.DefinitionID, fleet.CredentialsChange{}, func(*fleet.Definition) error { return nil })
+			return err
+		},
+		"DeleteDefinition": func() error { return s.DeleteDefinition(ctx, d.DefinitionID) },
+		"CreateDeployment": func() error { _, err := s.CreateDeployment(ctx, d); return err },
+		"UpdateDeployment": func() error { _, err := s.UpdateDeployment(ctx, d.ID, sameDeployment); return err },
+		"SteerDeployment": func() error {
+			_, err := s.SteerDeployment(ctx, d.ID, sameDeployment, nil)
+			return err
+		},
+		"AddInstances":   func() error { _, err := s.AddInstances(ctx, []fleet.Instance{newInstance(d, 2)}); return err },
+		"UpdateInstance": func() error { _, err := s.UpdateInstance(ctx, i.ID, sameInstance); return err },
+		"RequestAction":  func() error { _, err := s.RequestAction(ctx, i.ID, sameInstance); return err },
+		"ReleasePort":    func() error { _, err := s.ReleasePort(ctx, i.ID, 8080); return err },
+		"CreateNetwork": func() error {
+			_, err := s.CreateNetwork(ctx, fleet.Network{Name: "stale", Environment: "staging"}, unapplied)
+			return err
+		},
+		"UpdateNetwork": func() error {
+			_, err := s.UpdateNetwork(ctx, network.ID, func(*fleet.Network) error { return nil }, changed)
+			return err
+		},
+		"DeleteNetwork":        func() error { return s.DeleteNetwork(ctx, network.ID, unapplied) },
+		"RecordHealth":         func() error { return s.RecordHealth(ctx, []fleet.HealthUpdate{{InstanceID: i.ID}}) },
+		"CreateToken":          func() error { _, err := s.CreateToken(ctx, fleet.Token{}, nil); return err },
+		"TouchToken":           func() error { return s.TouchToken(ctx, i.ID, time.Now()) },
+		"RevokeToken":          func() error { _, err := s.RevokeToken(ctx, "nobody"); return err },
+		"Maintain":             func() error { return s.Maintain(ctx) },
+		"PruneIdempotencyKeys": func() error { _, err := s.PruneIdempotencyKeys(ctx, time.Now()); return err },
+		"anything for reading": func() error { return s.WriteThroughRead(ctx) },
+	}
+	for name, write := range writes {
+		t.Run(name, func(t *testing.T) { wantKind(t, write(), fleet.ErrUnavailable) })
+	}
+	wantKind(t, s.WriteThroughRead(system(t)), fleet.ErrUnavailable)
+}
+
+func unapplied(context.Context, fleet.Network) error { return nil }
+
+// wire is a connection to the database that can be held up, as by a daemon that is stopped.
+type wire struct {
+	url  string
+	mu   sync.Mutex
+	held chan struct{} // closed unless the wire is held up
+}
+
+// wired is a wire to the database that a URL names.
+func wired(t *testing.T, databaseURL string) *wire {
+	t.Helper()
+	config, err := pgx.ParseConfig(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	w := &wire{held: make(chan struct{})}
+	close(w.held)
+	network, address := pgconn.NetworkAddress(config.Host, config.Port)
+	go w.accept(t.Context(), l, network, address)
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.RawQuery = ""
+	u.Host = l.Addr().String()
+	w.url = u.String()
+	return w
+}
+
+func (w *wire) accept(ctx context.Context, l net.Listener, network, address string) {
+	for {
+		from, err := l.Accept()
+		if err != nil {
+			return
+		}
+		to, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err != nil {
+			_ = from.Close()
+			continue
+		}
+		go w.forward(from, to)
+		go w.forward(to, from)
+	}
+}
+
+func (w *wire) forward(from, to net.Conn) {
+	defer func() { _, _ = from.Close(), to.Close() }()
+	b := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(b)
+		if err != nil {
+			return
+		}
+		w.mu.Lock()
+		held := w.held
+		w.mu.Unlock()
+		<-held
+		if _, err := to.Write(b[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// hold keeps back all that is sent until release.
+func (w *wire) hold() (release func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	held := make(chan struct{})
+	w.held = held
+	return sync.OnceFunc(func() { close(held) })
+}
+
+// TestHungLeader: a leader that the database does not hear any more is replaced,
+// and knows by itself that it is.
+func TestHungLeader(t *testing.T) {
+	db := testenv.Database(t)
+	w := wired(t, db.AppURL)
+	one, two := openURL(t, w.url), openURL(t, db.AppURL)
+	firstTerms, _ := leading(t.Context(), one)
+	first := receive(t, "the first to lead", firstTerms)
+	secondTerms, _ := leading(t.Context(), two)
+	release := w.hold()
+	defer release()
+	second := receive(t, "the second to lead", secondTerms)
+	// The first has been told nothing: it is the end of its lease that ends it.
+	wantKind(t, fleet.Fence(first.ctx), fleet.ErrUnavailable)
+	receive(t, "the first's end", first.ctx.Done())
+	if second.epoch != first.epoch+1 {
+		t.Errorf("epoch %d follows %d", second.epoch, first.epoch)
+	}
+	release()
+	_, err := one.CreateDefinition(context.WithoutCancel(fleet.AsSystem(first.ctx)), fleet.Definition{Spec: spec("stale")}, nil)
+	wantKind(t, err, fleet.ErrUnavailable)
+	if err := fleet.Fence(second.ctx); err != nil {
+		t.Errorf("the fence refuses the new leader: %v", err)
+	}
+}
+
+// TestHungWrite: a leader that was stopped amid a write, and holds its locks,
+// keeps nobody from leading; the write is undone.
+func TestHungWrite(t *testing.T) {
+	s, db := open(t)
+	d := createDefinition(t, s, "api")
+	firstCtx, stopFirst := context.WithCancel(t.Context())
+	terms, ended := leading(firstCtx, s)
+	first := receive(t, "the first to lead", terms)
+	amid, goOn, written := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		_, err := s.UpdateDefinition(context.WithoutCancel(fleet.AsSystem(first.ctx)), d.ID, fleet.CredentialsChange{}, func(d *fleet.Definition) error {
+			d.ImageTag = "stale"
+			close(amid)
+			<-goOn
+			return nil
+		})
+		written <- err
+	}()
+	receive(t, "the write", amid)
+	stopFirst()
+	receive(t, "the first's end", ended)
+	other := openURL(t, db.AppURL)
+	others, _ := leading(t.Context(), other)
+	second := receive(t, "the second to lead", others)
+	close(goOn)
+	wantKind(t, receive(t, "the write's end", written), fleet.ErrUnavailable)
+	if _, err := other.UpdateDefinition(fleet.AsSystem(second.ctx), d.ID, fleet.CredentialsChange{}, func(d *fleet.Definition) error {
+		if d.ImageTag == "stale" {
+			t.Error("the write was not undone")
+		}
+		return nil
+	}); err != nil {
+		t.Errorf("the new leader cannot write: %v", err)
+	}
+}
+
+// TestForeignLeader: whether a leader with another login hangs cannot be seen, so
+// it is left alone, and the log says so.
+func TestForeignLeader(t *testing.T) {
+	db := testenv.Database(t)
+	terms, _ := leading(t.Context(), openURL(t, db.OwnerURL))
+	receive(t, "the first to lead", terms)
+	logged := make(chan string, 16)
+	s, err := postgres.Open(t.Context(), postgres.Config{
+		URL: db.AppURL, SecretKey: testKey, Logger: slog.New(slog.NewTextHandler(lines(logged), nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, ended := leading(t.Context(), s)
+	for _, want := range []string{"standing by", "cannot tell whether the leader hangs"} {
+		if line := receive(t, want, logged); !strings.Contains(line, want) {
+			t.Errorf("it logged %s, want %q", line, want)
+		}
+	}
+	if len(ended) != 0 {
+		t.Error("it has ended")
+	}
+}
+
+// lines passes on each line that is logged.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
 }
 
 // TestLeadEnds: what f returns by itself is what Lead returns.

@@ -149,7 +149,9 @@ func configure(config *pgx.ConnConfig) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 10 * time.Second
 	}
-	config.RuntimeParams["application_name"] = "wedsyncd"
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "wedsyncd"
+	}
 	config.RuntimeParams["search_path"] = "public"
 	config.RuntimeParams["timezone"] = "UTC"
 }

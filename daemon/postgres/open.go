@@ -24,6 +24,7 @@ const (
 	defaultHostPortMin = 20000
 	defaultHostPortMax = 29999
 	partitionsAhead    = 14 // days
+	makePartitions     = "SELECT wedsync_make_metric_partitions($1)"
 )
 
 // Config says where the database is and what goes with it.
@@ -103,16 +104,15 @@ func (s *Store) Installation(ctx context.Context) (string, error) {
 // Maintain makes the coming days' partitions and forgets old idempotency keys.
 // The daemon calls it from time to time, at least daily.
 func (s *Store) Maintain(ctx context.Context) error {
-	if err := s.makePartitions(ctx); err != nil {
+	err := s.write(fleet.AsSystem(ctx), "make metric partitions", func(t *transaction) error {
+		_, err := t.tx.Exec(ctx, makePartitions, partitionsAhead)
+		return err
+	})
+	if err != nil {
 		return err
 	}
-	_, err := s.PruneIdempotencyKeys(ctx, time.Now())
+	_, err = s.PruneIdempotencyKeys(ctx, time.Now())
 	return err
-}
-
-func (s *Store) makePartitions(ctx context.Context) error {
-	_, err := s.pool.Exec(ctx, "SELECT wedsync_make_metric_partitions($1)", partitionsAhead)
-	return translate("make metric partitions", err)
 }
 
 func poolConfig(c Config) (*pgxpool.Config, error) {
@@ -185,7 +185,7 @@ func (s *Store) ready(ctx context.Context) error {
 	if err := checkVersion(ctx, conn.Conn()); err != nil {
 		return err
 	}
-	_, err = conn.Exec(ctx, "SELECT wedsync_make_metric_partitions($1)", partitionsAhead)
+	_, err = conn.Exec(ctx, makePartitions, partitionsAhead)
 	return translate("make metric partitions", err)
 }
 

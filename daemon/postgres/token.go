@@ -28,11 +28,9 @@ func (s *Store) TokenByHash(ctx context.Context, hash []byte) (fleet.Token, erro
 
 // TouchToken implements access.Store.
 func (s *Store) TouchToken(ctx context.Context, id string, at time.Time) error {
-	q, err := s.read(ctx)
-	if err != nil {
-		return err
-	}
-	return translate("touch token", q.TouchToken(ctx, dbsqlc.TouchTokenParams{ID: id, At: at}))
+	return s.write(ctx, "touch token", func(t *transaction) error {
+		return t.TouchToken(ctx, dbsqlc.TouchTokenParams{ID: id, At: at})
+	})
 }
 
 // CreateToken implements access.Store.

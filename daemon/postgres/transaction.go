@@ -137,12 +137,12 @@ func findKey(ctx context.Context, q *dbsqlc.Queries, call fleet.Call) (id string
 // PruneIdempotencyKeys forgets the mutations that are older than
 // IdempotencyLifetime. The daemon calls it from time to time.
 func (s *Store) PruneIdempotencyKeys(ctx context.Context, now time.Time) (int64, error) {
-	q, err := s.read(fleet.AsSystem(ctx))
-	if err != nil {
-		return 0, err
-	}
-	n, err := q.PruneKeys(ctx, now.Add(-IdempotencyLifetime))
-	return n, translate("prune idempotency keys", err)
+	var n int64
+	err := s.write(fleet.AsSystem(ctx), "prune idempotency keys", func(t *transaction) (err error) {
+		n, err = t.PruneKeys(ctx, now.Add(-IdempotencyLifetime))
+		return err
+	})
+	return n, err
 }
 
 // fingerprint is the call's, never null.
