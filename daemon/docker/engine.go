@@ -45,6 +45,7 @@ type Config struct {
 // concurrent use.
 type Engine struct {
 	client       *client.Client
+	transport    *fencedTransport
 	installation string
 	log          *slog.Logger
 	// registryTimeout is the bound of the same name, shorter in tests.
@@ -64,7 +65,8 @@ type Engine struct {
 	node   string
 }
 
-// New makes an Engine. It does not connect yet: use [Engine.Ping] for that.
+// New makes an Engine. It does not connect yet: use [Engine.Ping] for that. In a
+// context with a fence (see [fleet.Fence]) it changes nothing that the fence refuses.
 func New(cfg Config) (*Engine, error) {
 	if cfg.Installation == "" {
 		return nil, errors.New("make engine client: the installation is not named")
@@ -73,7 +75,8 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Host != "" {
 		options = append(options, client.WithHost(cfg.Host))
 	}
-	options = append(options, client.WithAPIVersionNegotiation(), client.WithUserAgent("wedsyncd"))
+	transport := &fencedTransport{}
+	options = append(options, client.WithAPIVersionNegotiation(), client.WithUserAgent("wedsyncd"), transport.fenced)
 	c, err := client.NewClientWithOpts(options...)
 	if err != nil {
 		return nil, fmt.Errorf("make engine client: %w; check DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH", err)
@@ -82,7 +85,7 @@ func New(cfg Config) (*Engine, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{client: c, installation: cfg.Installation, node: cfg.Node, log: log, registryTimeout: registryTimeout}
+	e := &Engine{client: c, transport: transport, installation: cfg.Installation, node: cfg.Node, log: log, registryTimeout: registryTimeout}
 	e.background, e.stop = context.WithCancel(context.Background())
 	return e, nil
 }
@@ -90,6 +93,7 @@ func New(cfg Config) (*Engine, error) {
 // Close ends downloads that are under way and gives back all connections.
 func (e *Engine) Close() error {
 	e.stop()
+	e.transport.base.CloseIdleConnections()
 	return e.client.Close()
 }
 
@@ -132,6 +136,17 @@ func bounded(ctx context.Context, d time.Duration) (context.Context, context.Can
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, d)
+}
+
+// shared is a context for work that several callers share: it outlives ctx, the
+// first of them, whose fence it keeps, and ends with Close or after d.
+func (e *Engine) shared(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
+	release := context.AfterFunc(e.background, cancel)
+	return call, func() {
+		release()
+		cancel()
+	}
 }
 
 // afterwards is a short context for undoing what ctx's call began, even when

@@ -67,7 +67,10 @@ func lost(err error) bool {
 
 func (e *Engine) unavailable(err error) error {
 	text := err.Error()
+	var refused *fleet.Error
 	switch {
+	case errors.As(err, &refused):
+		return refused // by the fence: nothing was sent
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("call engine: %w", err)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -1,17 +1,12 @@
 package docker
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/docker/docker/client"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
@@ -24,35 +19,15 @@ type fault func(*http.Request) bool
 // behind is an engine that is reached through a connection that fails as told.
 func behind(t *testing.T, installation string, lose fault) *Engine {
 	t.Helper()
-	engine, err := client.NewClientWithOpts(client.WithHost(testenv.Docker(t)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = engine.Close() })
-	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(&url.URL{Scheme: "http", Host: "engine"})
-		},
-		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return engine.Dialer()(ctx)
-		}},
-		FlushInterval: -1,
-	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	host := testenv.EngineProxy(t, func(w http.ResponseWriter, r *http.Request, engine http.Handler) {
 		if !lose(r) {
-			proxy.ServeHTTP(w, r)
+			engine.ServeHTTP(w, r)
 			return
 		}
-		proxy.ServeHTTP(httptest.NewRecorder(), r)
+		engine.ServeHTTP(httptest.NewRecorder(), r)
 		panic(http.ErrAbortHandler)
-	}))
-	t.Cleanup(server.Close)
-	e, err := New(Config{Host: "tcp://" + server.Listener.Addr().String(), Installation: installation})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = e.Close() })
-	return e
+	})
+	return engineAt(t, host, installation)
 }
 
 // once is a fault that happens to the first request of a method to a path.

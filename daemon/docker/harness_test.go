@@ -26,7 +26,13 @@ func newEngine(t *testing.T) *Engine {
 
 func engineOf(t *testing.T, installation string) *Engine {
 	t.Helper()
-	e, err := New(Config{Host: testenv.Docker(t), Installation: installation})
+	return engineAt(t, testenv.Docker(t), installation)
+}
+
+// engineAt is the engine at an address.
+func engineAt(t *testing.T, host, installation string) *Engine {
+	t.Helper()
+	e, err := New(Config{Host: host, Installation: installation})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -183,7 +183,7 @@ func (e *Engine) defaultNetwork(ctx context.Context, environment string) (engine
 // sharedNetwork finds or creates a network once for all callers that want it now.
 func (e *Engine) sharedNetwork(ctx context.Context, key string, n fleet.Network, find func(context.Context) (network.Summary, bool, error)) (network.Summary, error) {
 	done := e.networks.DoChan(key, func() (any, error) {
-		call, cancel := context.WithTimeout(e.background, callTimeout)
+		call, cancel := e.shared(ctx, callTimeout)
 		defer cancel()
 		found, ok, err := find(call)
 		if err != nil {

@@ -45,7 +45,7 @@ func (e *Engine) sharedPull(ctx context.Context, named reference.Named, credenti
 	}
 	// Callers with other credentials must not profit from each other's.
 	done := e.pulls.DoChan(named.String()+" "+auth, func() (any, error) {
-		call, cancel := context.WithTimeout(e.background, pullTimeout)
+		call, cancel := e.shared(ctx, pullTimeout)
 		defer cancel()
 		if err := e.pull(call, named, auth); err != nil {
 			return nil, e.imageError(e.background, named, credentials, err)

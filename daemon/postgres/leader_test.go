@@ -123,7 +123,7 @@ func staleContext(t *testing.T, s *postgres.Store, db testenv.DB) context.Contex
 	t.Helper()
 	var stale context.Context
 	if err := s.Lead(t.Context(), func(ctx context.Context, _ int64) error {
-		stale = context.WithoutCancel(fleet.AsSystem(ctx))
+		stale = context.WithoutCancel(fleet.AsSystem(ctx)) //nolint:fatcontext // it is handed out, not grown
 		return nil
 	}); err != nil {
 		t.Fatal(err)
