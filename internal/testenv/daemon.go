@@ -58,6 +58,11 @@ func OnEngine(e *EngineHandle) DaemonOption {
 	}
 }
 
+// WithEnvironment adds variables, as NAME=value, to those of the daemon.
+func WithEnvironment(variables ...string) DaemonOption {
+	return func(d *DaemonHandle) { d.env = append(d.env, variables...) }
+}
+
 // WithFailpoints builds the daemon with failpoints, which the file arms; see
 // package failpoint.
 func WithFailpoints(file string) DaemonOption {
@@ -73,10 +78,24 @@ func Daemon(t testing.TB, options ...DaemonOption) *DaemonHandle {
 	t.Helper()
 	db := Database(t) // first, so that it is dropped last
 	d := newDaemon(t, options)
+	t.Cleanup(func() { d.clear(t) })
 	d.DB = db
 	d.env = append(d.env, "WEDSYNC_DATABASE_URL="+d.DB.AppURL, "WEDSYNC_MIGRATE_DATABASE_URL="+d.DB.OwnerURL)
 	d.Start(t)
 	return d
+}
+
+// Another starts another wedsyncd on the daemon's database, with the same secret
+// key and administrator and with a data directory of its own. It ends with the
+// test, before the daemon.
+func (d *DaemonHandle) Another(t testing.TB, options ...DaemonOption) *DaemonHandle {
+	t.Helper()
+	o := newDaemon(t, options)
+	t.Cleanup(o.Stop)
+	o.DB, o.Token = d.DB, d.Token
+	o.env = append(o.env, "WEDSYNC_DATABASE_URL="+o.DB.AppURL, "WEDSYNC_MIGRATE_DATABASE_URL="+o.DB.OwnerURL, "WEDSYNC_SECRET_KEY_FILE="+filepath.Join(d.DataDir, "secret.key"))
+	o.Start(t)
+	return o
 }
 
 // StandaloneDaemon is Daemon on a Postgres of the daemon's own, which keeps what
@@ -84,6 +103,7 @@ func Daemon(t testing.TB, options ...DaemonOption) *DaemonHandle {
 func StandaloneDaemon(t testing.TB, options ...DaemonOption) *DaemonHandle {
 	t.Helper()
 	d := newDaemon(t, options)
+	t.Cleanup(func() { d.clear(t) })
 	d.env = append(d.env, "WEDSYNC_DATABASE_URL=", "WEDSYNC_MIGRATE_DATABASE_URL=")
 	d.Start(t)
 	server, err := embedded.Attach(t.Context(), embedded.Config{DataDir: d.DataDir, Logger: slog.New(slog.DiscardHandler)})
@@ -94,7 +114,7 @@ func StandaloneDaemon(t testing.TB, options ...DaemonOption) *DaemonHandle {
 	return d
 }
 
-// newDaemon is a daemon that was not started yet, with its end arranged for.
+// newDaemon is a daemon that was not started yet; to end it is left to the caller.
 func newDaemon(t testing.TB, options []DaemonOption) *DaemonHandle {
 	t.Helper()
 	d := &DaemonHandle{DataDir: t.TempDir(), Token: strings.Map(visibleASCII, "test-administrator-token-"+t.Name()), log: &lockedBuffer{}}
@@ -108,9 +128,8 @@ func newDaemon(t testing.TB, options []DaemonOption) *DaemonHandle {
 	d.listen = d.freeAddress(t)
 	d.Endpoint = "http://" + d.listen
 	t.Cleanup(func() {
-		d.clear(t)
 		if t.Failed() {
-			t.Logf("log of wedsyncd:\n%s", d.Log())
+			t.Logf("log of wedsyncd at %s:\n%s", d.listen, d.Log())
 		}
 	})
 	return d
@@ -257,6 +276,18 @@ func (d *DaemonHandle) Kill() { d.end(syscall.SIGKILL) }
 // Stop ends the daemon with SIGTERM, if it runs, and waits until it is gone.
 func (d *DaemonHandle) Stop() { d.end(syscall.SIGTERM) }
 
+// Pause stops the daemon, which must run, where it stands, with SIGSTOP.
+func (d *DaemonHandle) Pause() { d.signal(syscall.SIGSTOP) }
+
+// Continue has a paused daemon go on as if nothing had been.
+func (d *DaemonHandle) Continue() { d.signal(syscall.SIGCONT) }
+
+func (d *DaemonHandle) signal(sig os.Signal) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_ = d.cmd.Process.Signal(sig)
+}
+
 func (d *DaemonHandle) end(sig os.Signal) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -264,6 +295,7 @@ func (d *DaemonHandle) end(sig os.Signal) {
 		return
 	}
 	_ = d.cmd.Process.Signal(sig)
+	_ = d.cmd.Process.Signal(syscall.SIGCONT) // one that is paused notices nothing before
 	<-d.exited
 	d.cmd = nil
 }
