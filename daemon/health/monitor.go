@@ -57,13 +57,12 @@ type verdict struct {
 // NewMonitor makes a Monitor; Run sets it to work.
 func NewMonitor(c Config) *Monitor {
 	return &Monitor{
-		store:    c.Store,
-		log:      c.Logger,
-		changed:  c.Changed,
-		prober:   newProber(),
-		poked:    make(chan struct{}, 1),
-		verdicts: make(chan verdict, batch),
-		slots:    make(chan struct{}, probesAtOnce),
+		store:   c.Store,
+		log:     c.Logger,
+		changed: c.Changed,
+		prober:  newProber(),
+		poked:   make(chan struct{}, 1),
+		slots:   make(chan struct{}, probesAtOnce),
 	}
 }
 
@@ -78,6 +77,7 @@ func (m *Monitor) Poke() {
 // Run checks until the context ends.
 func (m *Monitor) Run(ctx context.Context) error {
 	ctx = fleet.AsSystem(ctx)
+	m.verdicts = make(chan verdict, batch) // those of an earlier Run are out of date: another daemon may have led since
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return m.record(ctx) })
 	group.Go(func() error { return m.supervise(ctx) })
