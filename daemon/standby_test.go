@@ -128,7 +128,9 @@ func (p *pair) rollOutUntil(t *testing.T, version, changes int) (deploymentID st
 func (p *pair) rollOut(t *testing.T, version int) (deploymentID string) {
 	t.Helper()
 	p.stands.update(t, p.definition, p.tags[version%len(p.tags)])
-	accepted, err := p.stands.client.Deploy(t.Context(), p.definition, quick("", staleReplicas))
+	r := quick("", staleReplicas)
+	r.RolloutConfig.MaxSurge = new("50%") // several at once
+	accepted, err := p.stands.client.Deploy(t.Context(), p.definition, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +178,7 @@ func (p *pair) written(t *testing.T, m *member) (n int) {
 
 // TestKilledLeader: another daemon takes over and goes on with the rollout where it was.
 func TestKilledLeader(t *testing.T) {
-	const runs = 6
+	const runs = 4
 	p := startPair(t)
 	var longest time.Duration
 	for k := range runs {
