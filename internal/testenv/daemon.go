@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,6 +23,7 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/client"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/failpoint"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres/embedded"
+	"github.com/wedsync/terraform-provider-wedsync/internal/testenv/machine"
 )
 
 // startPatience bounds how long a daemon may take to be ready.
@@ -288,6 +290,43 @@ func (d *DaemonHandle) signal(sig os.Signal) {
 	_ = d.cmd.Process.Signal(sig)
 }
 
+// Exited is closed when the daemon that was launched last has ended, by itself or not.
+func (d *DaemonHandle) Exited() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.exited
+}
+
+// Paused reports whether the daemon is stopped by SIGSTOP.
+func (d *DaemonHandle) Paused() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.cmd != nil && machine.Held(d.cmd.Process.Pid)
+}
+
+// EndPostgres ends the server of a [StandaloneDaemon], in its data directory and
+// no other, by a signal: SIGKILL as a crash, SIGINT in good order. A daemon that
+// runs starts it again.
+func (d *DaemonHandle) EndPostgres(t testing.TB, sig syscall.Signal) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(d.DataDir, "postgres", "data", "postmaster.pid"))
+	if err != nil {
+		t.Fatalf("end the daemon's Postgres: %v", err)
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(line)
+	if err != nil {
+		t.Fatalf("end the daemon's Postgres: %v", err)
+	}
+	server, err := machine.Identify(pid)
+	if err == nil {
+		err = server.End(sig, startPatience)
+	}
+	if err != nil {
+		t.Fatalf("end the daemon's Postgres: %v", err)
+	}
+}
+
 func (d *DaemonHandle) end(sig os.Signal) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -300,8 +339,11 @@ func (d *DaemonHandle) end(sig os.Signal) {
 	d.cmd = nil
 }
 
-// Log is what the daemon has logged since the test began.
+// Log is what the daemon has logged since the test began, or since ForgetLog.
 func (d *DaemonHandle) Log() string { return d.log.String() }
+
+// ForgetLog drops what the daemon has logged, where a test would log too much.
+func (d *DaemonHandle) ForgetLog() { d.log.Reset() }
 
 // lockedBuffer is a buffer that a process writes while a test reads.
 type lockedBuffer struct {
@@ -313,6 +355,13 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
+}
+
+// Reset forgets what was written.
+func (l *lockedBuffer) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
 }
 
 func (l *lockedBuffer) String() string {

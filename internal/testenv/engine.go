@@ -117,7 +117,7 @@ func StopEngines(dir string) error {
 	errs := []error{err}
 	for _, folder := range folders {
 		engine, err := machine.FindPrivateEngine(folder)
-		if engine != nil {
+		if err == nil {
 			err = engine.Stop()
 		}
 		if err != nil {

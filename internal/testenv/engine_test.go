@@ -9,6 +9,8 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
+
+	"github.com/wedsync/terraform-provider-wedsync/internal/testenv/machine"
 )
 
 func TestPrivateEngineIsRestarted(t *testing.T) {
@@ -45,20 +47,38 @@ func TestPrivateEngineIsRestarted(t *testing.T) {
 	assertNothingOf(t, dir)
 }
 
-// TestPrivateEnginesAreApart has two of them side by side, one of which is ended
-// by StopEngines, as after a test that was killed.
 func TestPrivateEnginesAreApart(t *testing.T) {
 	dir := engines(t)
-	a, b := PrivateEngine(t), PrivateEngine(t)
-	if a.address() == b.address() || a.Host == b.Host {
-		t.Fatalf("both are at %s and %s", a.address(), a.Host)
-	}
-	clients := [2]*client.Client{a.Client(t), b.Client(t)}
-	for k, e := range []*EngineHandle{a, b} {
-		id := runDemo(t, e, clients[k])
-		list, err := clients[k].ContainerList(t.Context(), container.ListOptions{})
-		if err != nil || len(list) != 1 || list[0].ID != id {
-			t.Errorf("engine %d has %d containers (%v), want its own alone", k, len(list), err)
+	t.Run("engines", func(t *testing.T) {
+		a, b := PrivateEngine(t), PrivateEngine(t)
+		if a.address() == b.address() || a.Host == b.Host {
+			t.Fatalf("both are at %s and %s", a.address(), a.Host)
+		}
+		for _, e := range []*EngineHandle{a, b} {
+			c := e.Client(t)
+			id := runDemo(t, e, c)
+			list, err := c.ContainerList(t.Context(), container.ListOptions{})
+			if err != nil || len(list) != 1 || list[0].ID != id {
+				t.Errorf("%s has %d containers (%v), want its own alone", e.Host, len(list), err)
+			}
+		}
+	})
+	assertNothingOf(t, dir)
+}
+
+// TestStopEngines ends what a test that was killed has left: an Engine that runs,
+// and one that it had crashed.
+func TestStopEngines(t *testing.T) {
+	dir := engines(t)
+	for _, crash := range []bool{false, true} {
+		engine, err := machine.StartPrivateEngine(t.Context(), filepath.Join(dir, strings.Replace(enginePattern, "*", strconv.FormatBool(crash), 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := &EngineHandle{Host: engine.Host, engine: engine}
+		runDemo(t, e, e.Client(t))
+		if crash {
+			e.Crash(t)
 		}
 	}
 	if err := StopEngines(dir); err != nil {

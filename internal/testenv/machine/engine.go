@@ -175,9 +175,14 @@ func FindEngine(dir, socket string) (*Engine, error) {
 	return find(&Engine{Host: "unix://" + socket, dir: dir})
 }
 
-// FindPrivateEngine is FindEngine for one that StartPrivateEngine started.
+// FindPrivateEngine returns the Engine that an earlier StartPrivateEngine with that
+// folder started, whether it runs or not: it may have been left after a crash, with
+// containers that live.
 func FindPrivateEngine(dir string) (*Engine, error) {
-	return find(&Engine{Host: privateHost(dir), Namespace: &Namespace{file: filepath.Join(dir, namespaceFile)}, dir: dir})
+	e := &Engine{Host: privateHost(dir), Namespace: &Namespace{file: filepath.Join(dir, namespaceFile)}, dir: dir}
+	running, err := find(e)
+	e.crashed = running == nil
+	return e, err
 }
 
 func find(e *Engine) (*Engine, error) {
@@ -217,12 +222,11 @@ func (e *Engine) awaitReady(ctx context.Context) error {
 
 // Stop ends the Engine with its containers and removes all that it left.
 func (e *Engine) Stop() error {
-	if e.crashed {
+	var revived error
+	if e.crashed { // only an Engine ends the containers of one that has crashed
 		ctx, cancel := context.WithTimeout(context.Background(), shutdownPatience)
 		defer cancel()
-		if err := e.Resume(ctx); err != nil { // only an Engine ends the containers of one that has crashed
-			return err
-		}
+		revived = e.Resume(ctx)
 	}
 	if e.process != nil {
 		if err := e.process.Stop(shutdownPatience); err != nil {
@@ -237,7 +241,7 @@ func (e *Engine) Stop() error {
 		removeNetworkTraces()
 	}
 	if err := os.RemoveAll(e.dir); err != nil {
-		return fmt.Errorf("remove Docker Engine's files: %w", err)
+		return fmt.Errorf("remove Docker Engine's files: %w", errors.Join(err, revived))
 	}
 	// The socket is gone already unless the Engine was killed; the folders go if nobody uses them.
 	for _, path := range []string{strings.TrimPrefix(e.Host, "unix://"), "/run/docker/plugins", "/run/docker"} {

@@ -64,12 +64,21 @@ func Start(cmd *exec.Cmd, log, record, fingerprint string) (*Process, error) {
 	return p, nil
 }
 
+// Identify is the process that has the identifier at present.
+func Identify(pid int) (*Process, error) {
+	p := &Process{PID: pid}
+	if err := p.identify(); err != nil {
+		return nil, fmt.Errorf("identify process %d: %w", pid, err)
+	}
+	return p, nil
+}
+
 // RecordSelf writes a record of this process, by which another can tell whether
 // it has ended.
 func RecordSelf(record string) error {
-	p := &Process{PID: os.Getpid()}
-	if err := p.identify(); err != nil {
-		return fmt.Errorf("record process: %w", err)
+	p, err := Identify(os.Getpid())
+	if err != nil {
+		return err
 	}
 	return p.write(record)
 }
@@ -128,28 +137,25 @@ func (p *Process) Exited() <-chan struct{} { return p.exited }
 
 // Stop asks the process to end and waits for it; after the grace period it is killed.
 func (p *Process) Stop(grace time.Duration) error {
-	if !p.Running() {
-		return nil
-	}
-	if err := syscall.Kill(p.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("stop process %d: %w", p.PID, err)
-	}
-	if p.awaitEnd(grace) {
+	if err := p.End(syscall.SIGTERM, grace); err == nil {
 		return nil
 	}
 	return p.Kill()
 }
 
 // Kill ends the process at once, and waits for that.
-func (p *Process) Kill() error {
+func (p *Process) Kill() error { return p.End(syscall.SIGKILL, 10*time.Second) }
+
+// End sends the process a signal, if it runs, and waits until it has ended.
+func (p *Process) End(sig syscall.Signal, patience time.Duration) error {
 	if !p.Running() {
 		return nil
 	}
-	if err := syscall.Kill(p.PID, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-		return fmt.Errorf("kill process %d: %w", p.PID, err)
+	if err := syscall.Kill(p.PID, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("end process %d: %w", p.PID, err)
 	}
-	if !p.awaitEnd(10 * time.Second) {
-		return fmt.Errorf("stop process %d: it did not end when it was killed", p.PID)
+	if !p.awaitEnd(patience) {
+		return fmt.Errorf("end process %d: signal %s did not end it within %s", p.PID, sig, patience)
 	}
 	return nil
 }
@@ -189,15 +195,35 @@ func bootID() (string, error) {
 
 // startTicks is field 22 of /proc/PID/stat; a zombie counts as ended.
 func startTicks(pid int) (uint64, error) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	fields, err := stat(pid)
 	if err != nil {
 		return 0, err
 	}
+	return strconv.ParseUint(fields[statStart], 10, 64)
+}
+
+// Held reports whether a process is stopped by a signal.
+func Held(pid int) bool {
+	fields, err := stat(pid)
+	return err == nil && fields[statState] == "T"
+}
+
+// Fields of /proc/PID/stat behind the name.
+const (
+	statState = 0
+	statStart = 19
+)
+
+// stat is the fields of /proc/PID/stat behind the name; a zombie counts as ended.
+func stat(pid int) ([]string, error) {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return nil, err
+	}
 	// The second field, the name in parentheses, may hold spaces and parentheses.
 	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
-	const state, start = 0, 19
-	if len(fields) <= start || fields[state] == "Z" || fields[state] == "X" {
-		return 0, os.ErrProcessDone
+	if len(fields) <= statStart || fields[statState] == "Z" || fields[statState] == "X" {
+		return nil, os.ErrProcessDone
 	}
-	return strconv.ParseUint(fields[start], 10, 64)
+	return fields, nil
 }
