@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,8 +46,10 @@ type Config struct {
 // Engine is one container engine, seen by one installation. It is safe for
 // concurrent use.
 type Engine struct {
-	client       *client.Client
-	transport    *fencedTransport
+	client    *client.Client
+	transport *fencedTransport
+	// fresh reads from the same engine, over a new connection for every call.
+	fresh        *client.Client
 	installation string
 	log          *slog.Logger
 	// registryTimeout is the bound of the same name, shorter in tests.
@@ -76,8 +80,12 @@ func New(cfg Config) (*Engine, error) {
 		options = append(options, client.WithHost(cfg.Host))
 	}
 	transport := &fencedTransport{}
-	options = append(options, client.WithAPIVersionNegotiation(), client.WithUserAgent("wedsyncd"), transport.fenced)
-	c, err := client.NewClientWithOpts(options...)
+	options = append(options, client.WithAPIVersionNegotiation(), client.WithUserAgent("wedsyncd"))
+	c, err := client.NewClientWithOpts(append(slices.Clip(options), transport.fenced)...)
+	var fresh *client.Client
+	if err == nil {
+		fresh, err = client.NewClientWithOpts(append(slices.Clip(options), newConnections)...)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("make engine client: %w; check DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH", err)
 	}
@@ -85,9 +93,22 @@ func New(cfg Config) (*Engine, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{client: c, transport: transport, installation: cfg.Installation, node: cfg.Node, log: log, registryTimeout: registryTimeout}
+	e := &Engine{
+		client: c, transport: transport, fresh: fresh, installation: cfg.Installation, node: cfg.Node,
+		log: log, registryTimeout: registryTimeout,
+	}
 	e.background, e.stop = context.WithCancel(context.Background())
 	return e, nil
+}
+
+// newConnections is the option that makes a client use a new connection for every call.
+func newConnections(c *client.Client) error {
+	transport, ok := c.HTTPClient().Transport.(*http.Transport)
+	if !ok {
+		return fmt.Errorf("use new connections: the client's transport is a %T", c.HTTPClient().Transport)
+	}
+	transport.DisableKeepAlives = true
+	return nil
 }
 
 // Close ends downloads that are under way and gives back all connections.

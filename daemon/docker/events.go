@@ -97,7 +97,7 @@ func (e *Engine) outOfMemory(ctx context.Context, event fleet.ContainerEvent) bo
 	}
 	ctx, cancel := context.WithTimeout(ctx, verdictTimeout)
 	defer cancel()
-	c, err := e.InspectContainer(ctx, event.ContainerID)
+	c, err := e.inspect(ctx, event.ContainerID)
 	return err == nil && c.State == fleet.ContainerExited && c.OOMKilled
 }
 

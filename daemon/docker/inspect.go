@@ -18,12 +18,33 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
 
-// inspections bounds how many containers are looked at in parallel.
-const inspections = 8
+const (
+	// inspections bounds how many containers are looked at in parallel.
+	inspections = 8
+	// bridge is the engine's default network. It is made anew at every start of the
+	// engine that no container has outlived, and so tells when that was.
+	bridge = "bridge"
+	// endGrace is how long after its start an engine may write down the end of what
+	// it found dead.
+	endGrace = 10 * time.Second
+)
 
 // InspectContainer tells where a container is; State is ContainerGone when the
 // engine does not have it, is removing it, or has it for another installation.
 func (e *Engine) InspectContainer(ctx context.Context, containerID string) (fleet.Container, error) {
+	c, err := e.inspect(ctx, containerID)
+	if err != nil {
+		return fleet.Container{}, err
+	}
+	list := []fleet.Container{c}
+	if err := e.explainExits(ctx, list); err != nil {
+		return fleet.Container{}, err
+	}
+	return list[0], nil
+}
+
+// inspect is InspectContainer, but does not tell whether the engine ended the container.
+func (e *Engine) inspect(ctx context.Context, containerID string) (fleet.Container, error) {
 	call, cancel := bounded(ctx, callTimeout)
 	defer cancel()
 	gone := fleet.Container{ID: containerID, State: fleet.ContainerGone}
@@ -72,7 +93,7 @@ func (e *Engine) ListContainers(ctx context.Context) ([]fleet.Container, error) 
 			continue
 		}
 		group.Go(func() (err error) {
-			list[i], err = e.InspectContainer(call, s.ID)
+			list[i], err = e.inspect(call, s.ID)
 			return err
 		})
 	}
@@ -82,7 +103,50 @@ func (e *Engine) ListContainers(ctx context.Context) ([]fleet.Container, error) 
 		}
 		return nil, err
 	}
+	if err := e.explainExits(ctx, list); err != nil {
+		return nil, err
+	}
 	return slices.DeleteFunc(list, func(c fleet.Container) bool { return c.State == fleet.ContainerGone }), nil
+}
+
+// explainExits finds those of the containers that ended with the engine. An
+// engine that is being stopped goes on answering over the connections that it
+// has, so the containers that it stops are seen to exit while it is still the old
+// one; but it takes no new connection from before the first of them stops. The
+// question therefore goes over a new one, after the exits were seen: it fails, or
+// the next engine answers it.
+func (e *Engine) explainExits(ctx context.Context, list []fleet.Container) error {
+	if !slices.ContainsFunc(list, func(c fleet.Container) bool { return c.State == fleet.ContainerExited }) {
+		return nil
+	}
+	start, err := e.started(ctx)
+	if err != nil {
+		return err
+	}
+	for i, c := range list {
+		list[i].EngineStopped = endedWithEngine(c, start)
+	}
+	return nil
+}
+
+// started asks, over a new connection, when the engine was started; the zero time
+// if it doesn't tell, because it has no default network.
+func (e *Engine) started(ctx context.Context) (time.Time, error) {
+	call, cancel := bounded(ctx, callTimeout)
+	defer cancel()
+	n, err := e.fresh.NetworkInspect(call, bridge, network.InspectOptions{})
+	if cerrdefs.IsNotFound(err) {
+		return time.Time{}, nil
+	}
+	return n.Created, e.translate(ctx, "tell when the engine was started", err)
+}
+
+// endedWithEngine reports whether a container has exited because the engine was
+// stopped or restarted, or the machine with it: its run began before the engine's
+// present start, and did not outlive that.
+func endedWithEngine(c fleet.Container, start time.Time) bool {
+	return c.State == fleet.ContainerExited && !start.IsZero() && !c.StartedAt.IsZero() &&
+		c.StartedAt.Before(start) && !c.FinishedAt.After(start.Add(endGrace))
 }
 
 // ours selects what belongs to this installation.
