@@ -184,9 +184,14 @@ func preference(i fleet.Instance, targetID string) int {
 	}
 }
 
-// fits reports whether an instance can be a replica of the target.
+// fits reports whether an instance can be a replica of the target: one that has
+// ended by itself too, as long as it may be started again.
 func (p *planner) fits(i fleet.Instance) bool {
-	return i.DeploymentID == p.target.ID || i.Current != fleet.StatusFailed && p.runs(i, &p.target)
+	if i.DeploymentID == p.target.ID {
+		return true
+	}
+	_, restarts := NextStart(i.RecentExits)
+	return (i.Current != fleet.StatusFailed || restarts) && p.runs(i, &p.target)
 }
 
 // runs reports whether an instance's container is what a deployment wants.
