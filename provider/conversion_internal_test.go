@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/defaults"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-log/tflogtest"
 
 	"github.com/wedsync/terraform-provider-wedsync/client"
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 // fill sets every field of a value to something that is not zero.
@@ -154,6 +156,36 @@ func TestRequestsCarryEveryField(t *testing.T) {
 	network := filled[api.Network](t)
 	sameJSON(t, createNetworkRequest(networkFromAPI(network)), network, jsonNames(api.CreateNetworkRequest{})...)
 	sameJSON(t, updateNetworkRequest(networkFromAPI(network)), network, jsonNames(api.UpdateNetworkRequest{})...)
+
+	settings := filled[api.RolloutConfig](t)
+	rollout := rolloutConfigFromAPI(settings)
+	sameJSON(t, rollout.toAPI(), settings, jsonNames(settings)...)
+	sameJSON(t, rollout.rollout(), settings, jsonNames(settings)...)
+
+	wanted := filled[api.DeployRequest](t)
+	object, diags := rolloutConfigObject(t.Context(), rollout)
+	request, more := deploymentResourceModel{
+		Environment: types.StringValue(wanted.Environment), DefinitionRevision: int64Value(*wanted.DefinitionRevision), Replicas: int64Value(*wanted.ReplicaCount),
+		DeploymentStrategy: types.StringValue(wanted.DeploymentStrategy), DeploymentNotes: types.StringValue(wanted.DeploymentNotes), RolloutConfig: object,
+	}.deployRequest(t.Context())
+	if diags.HasError() || more.HasError() {
+		t.Fatal(diags, more)
+	}
+	sameJSON(t, request, wanted, jsonNames(wanted)...)
+}
+
+// The defaults that a plan shows are those of the daemon.
+func TestRolloutDefaults(t *testing.T) {
+	var resp defaults.ObjectResponse
+	defaultObject(rolloutConfigAttributes()).DefaultObject(t.Context(), defaults.ObjectRequest{}, &resp)
+	planned, known, diags := rolloutConfigOf(t.Context(), resp.PlanValue)
+	if !known || diags.HasError() {
+		t.Fatal(known, diags)
+	}
+	want := grammar.DefaultRollout(true)
+	sameJSON(t, planned.toAPI(), want, jsonNames(want)...)
+	sameJSON(t, rolloutConfigModel{}.rollout(), want, jsonNames(want)...)
+	sameJSON(t, rolloutConfigModel{StartFirst: types.BoolValue(false)}.rollout(), grammar.DefaultRollout(false), jsonNames(want)...)
 }
 
 func TestUpdateOfALeastDefinitionRemoves(t *testing.T) {
@@ -248,6 +280,35 @@ func TestClientErrorsAsDiagnostics(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The log tells how far a rollout and its rollback are.
+func TestLogProgress(t *testing.T) {
+	var out strings.Builder
+	progress := logProgress(tflogtest.RootLogger(t.Context(), &out), 3).OnProgress
+	progress(api.DeploymentStatus{
+		ID: "d1", Status: "in_progress", Progress: api.DeploymentProgress{TotalSteps: 7, CompletedSteps: 4, CurrentStep: "await_healthy api-2"},
+		Instances: []api.InstanceProgress{{HealthStatus: "healthy"}, {HealthStatus: "unknown"}},
+	})
+	progress(api.DeploymentStatus{ID: "d2", Status: "in_progress"})
+	entries, err := tflogtest.MultilineJSONDecode(strings.NewReader(out.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []map[string]any{
+		{
+			"deployment_id": "d1", "phase": "rollout", "status": "in_progress", "completed_steps": 4.0, "total_steps": 7.0,
+			"current_step": "await_healthy api-2", "healthy_instances": 1.0, "wanted_instances": 3.0,
+		},
+		{"deployment_id": "d2", "phase": "rollback", "rollback_of_id": "d1", "status": "in_progress"},
+	}
+	for i, w := range want {
+		for key, value := range w {
+			if entries[i][key] != value {
+				t.Errorf("entry %d: %s is %v, want %v", i, key, entries[i][key], value)
+			}
+		}
 	}
 }
 

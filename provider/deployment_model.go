@@ -1,7 +1,10 @@
 package provider
 
 import (
+	"context"
+
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
@@ -18,8 +21,10 @@ type deploymentResourceModel struct {
 
 	// Settings.
 	DeploymentStrategy types.String   `tfsdk:"deployment_strategy"`
+	RolloutConfig      types.Object   `tfsdk:"rollout_config"`
 	DeploymentNotes    types.String   `tfsdk:"deployment_notes"`
 	WaitForRollout     types.Bool     `tfsdk:"wait_for_rollout"`
+	AbortOnInterrupt   types.Bool     `tfsdk:"abort_on_interrupt"`
 	Timeouts           timeouts.Value `tfsdk:"timeouts"`
 
 	// Observed.
@@ -72,6 +77,15 @@ func (m *deploymentResourceModel) accepted(id string) {
 	m.LiveRevision = types.Int64Null()
 }
 
+// show takes over what the environment runs, or is about to run. It leaves the
+// model as it was when that is nothing.
+func (m *deploymentResourceModel) show(observed workload) {
+	if current := observed.current(); current != nil {
+		m.observe(*current)
+		m.runs(observed.live)
+	}
+}
+
 // runs sets the live revision; nil when the environment runs nothing of the definition.
 func (m *deploymentResourceModel) runs(live *api.Deployment) {
 	m.LiveRevision = types.Int64Null()
@@ -84,7 +98,7 @@ func (m deploymentResourceModel) inProgress() bool {
 	return m.DeploymentStatus.ValueString() == api.DeploymentInProgress
 }
 
-func (m deploymentResourceModel) deployRequest() api.DeployRequest {
+func (m deploymentResourceModel) deployRequest(ctx context.Context) (api.DeployRequest, diag.Diagnostics) {
 	r := api.DeployRequest{
 		Environment:        m.Environment.ValueString(),
 		DeploymentStrategy: m.DeploymentStrategy.ValueString(),
@@ -94,5 +108,7 @@ func (m deploymentResourceModel) deployRequest() api.DeployRequest {
 	if known(m.Replicas) {
 		r.ReplicaCount = pointer(intOf(m.Replicas))
 	}
-	return r
+	config, _, diags := rolloutConfigOf(ctx, m.RolloutConfig)
+	r.RolloutConfig = config.toAPI()
+	return r, diags
 }

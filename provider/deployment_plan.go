@@ -3,12 +3,15 @@ package provider
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/wedsync/terraform-provider-wedsync/client"
 )
 
 // replicasKey is where private state remembers whether the configuration named a
@@ -55,12 +58,16 @@ func replicasWereConfigured(ctx context.Context, private privateReader) (bool, d
 // ModifyPlan decides what an update will do. A rollout makes everything that is
 // observed unknown; a change of settings alone leaves all of it known.
 func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.Plan.Raw.IsNull() || req.State.Raw.IsNull() {
+	if req.Plan.Raw.IsNull() {
 		return
 	}
 	var plan, state deploymentResourceModel
-	var replicas types.Int64
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if req.State.Raw.IsNull() {
+		r.checkHealthyDeadline(ctx, plan, &resp.Diagnostics)
+		return
+	}
+	var replicas types.Int64
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("replicas"), &replicas)...)
 	wereConfigured, diags := replicasWereConfigured(ctx, req.Private)
@@ -69,7 +76,36 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 		return
 	}
 	planUpdate(&plan, state, replicas.IsNull(), wereConfigured)
+	if rollsOut(plan, state) || !plan.RolloutConfig.Equal(state.RolloutConfig) {
+		r.checkHealthyDeadline(ctx, plan, &resp.Diagnostics)
+	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+// checkHealthyDeadline refuses a rollout that would be judged before its health
+// check has a verdict. When the definition changes in the same apply, its health
+// check is not known yet; the daemon then refuses the rollout.
+func (r *deploymentResource) checkHealthyDeadline(ctx context.Context, plan deploymentResourceModel, diags *diag.Diagnostics) {
+	config, all, d := rolloutConfigOf(ctx, plan.RolloutConfig)
+	diags.Append(d...)
+	if diags.HasError() || !all || plan.DefinitionID.IsUnknown() || !known(plan.DefinitionRevision) {
+		return
+	}
+	definition, err := r.client.GetDefinition(ctx, plan.DefinitionID.ValueString())
+	switch {
+	case client.IsNotFound(err):
+		return // apply tells, if it is not there by then
+	case err != nil:
+		addClientError(diags, "Read definition", err)
+		return
+	case definition.HealthCheckConfig == nil || definition.Revision != intOf(plan.DefinitionRevision):
+		return
+	}
+	check := definition.HealthCheckConfig
+	if err := config.rollout().FitsHealthCheck(check.StartPeriod, check.Interval, check.Retries); err != nil {
+		at := path.Root("rollout_config").AtName("healthy_deadline")
+		diags.AddAttributeError(at, "Healthy deadline too short for the health check", fmt.Sprintf("%s %s.", at, err))
+	}
 }
 
 // planUpdate completes the plan of an update. replicasLeftOut says that the

@@ -2,15 +2,11 @@ package provider
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/wedsync/terraform-provider-wedsync/client"
-	"github.com/wedsync/terraform-provider-wedsync/client/api"
 )
 
 var (
@@ -35,31 +31,34 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 	limit, diags := plan.Timeouts.Create(ctx, defaultRolloutTimeout)
 	resp.Diagnostics.Append(diags...)
 	resp.Diagnostics.Append(rememberReplicas(ctx, req.Config, resp.Private)...)
+	request, diags := plan.deployRequest(ctx)
+	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 
-	if err := r.refuseDeployed(ctx, plan); err != nil {
-		addClientError(&resp.Diagnostics, "Deploy", err)
-		return
-	}
-	accepted, err := r.client.Deploy(ctx, plan.DefinitionID.ValueString(), plan.deployRequest())
+	id, err := r.firstRollout(ctx, plan, request)
 	if err != nil {
 		addClientError(&resp.Diagnostics, "Deploy", err)
 		return
 	}
 	// From here on something may run, whatever happens to this process.
-	plan.accepted(accepted.DeploymentID)
+	plan.accepted(id)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, plan.identity())...)
 
 	if err := r.follow(ctx, &plan); err != nil {
-		addRolloutError(&resp.Diagnostics, err, nil)
-		if endedWithout(err) {
+		outcome := r.outcome(ctx, plan, err)
+		if outcome.ended {
+			resp.Diagnostics.AddError(outcome.summary, outcome.detail)
 			resp.State.RemoveResource(ctx) // nothing runs of it
+			return
 		}
+		// An error would taint the resource: the next apply would remove what is
+		// being rolled out, rather than wait for it.
+		resp.Diagnostics.AddWarning(outcome.summary, outcome.detail)
 		return
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
@@ -78,24 +77,27 @@ func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest,
 		addClientError(&resp.Diagnostics, "Read deployment", err)
 		return
 	}
+	r.warnOfEnd(ctx, state, observed, &resp.Diagnostics)
 	current := observed.current()
 	if current == nil {
 		resp.State.RemoveResource(ctx)
 		return
 	}
-	state.observe(*current)
-	state.runs(observed.live)
+	state.show(observed)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 
 // Update rolls out when the revision or the number of replicas changes, and takes
-// up waiting for a rollout that an earlier apply left. When that fails, the state
-// stays as it was, so that the next plan shows the same change.
+// up waiting for a rollout that an earlier apply left. When that does not end
+// well, the state keeps its settings and shows what the environment then runs, so
+// that the next plan shows the same change.
 func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var plan, state deploymentResourceModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	limit, diags := plan.Timeouts.Update(ctx, defaultRolloutTimeout)
+	resp.Diagnostics.Append(diags...)
+	request, diags := plan.deployRequest(ctx)
 	resp.Diagnostics.Append(diags...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -105,18 +107,21 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 
 	switch {
 	case rollsOut(plan, state):
-		accepted, err := r.client.Deploy(ctx, plan.DefinitionID.ValueString(), plan.deployRequest())
+		id, err := r.nextRollout(ctx, plan, request)
 		if err != nil {
 			addClientError(&resp.Diagnostics, "Deploy", err)
 			return
 		}
-		plan.accepted(accepted.DeploymentID)
+		plan.accepted(id)
 	case resumes(plan, state):
 		plan.accepted(state.DeploymentID.ValueString())
 	}
 	if plan.inProgress() {
 		if err := r.follow(ctx, &plan); err != nil {
-			addRolloutError(&resp.Diagnostics, err, &state)
+			outcome := r.outcome(ctx, plan, err)
+			resp.Diagnostics.AddError(outcome.summary, outcome.detail)
+			state.show(outcome.observed)
+			resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 			return
 		}
 	}
@@ -154,53 +159,9 @@ func (r *deploymentResource) Delete(ctx context.Context, req resource.DeleteRequ
 		addClientError(&resp.Diagnostics, "Remove deployment", err)
 		return
 	}
-	if _, err := r.client.WaitDeployment(ctx, accepted.DeploymentID, logProgress(ctx)); err != nil {
-		addRolloutError(&resp.Diagnostics, err, &state)
+	if _, err := r.client.WaitDeployment(ctx, accepted.DeploymentID, logProgress(ctx, 0)); err != nil {
+		state.DeploymentID = types.StringValue(accepted.DeploymentID)
+		outcome := r.outcome(ctx, state, err)
+		resp.Diagnostics.AddError(outcome.summary, outcome.detail)
 	}
-}
-
-// ImportState takes "DEFINITION/ENVIRONMENT", the definition by identifier or name.
-func (r *deploymentResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	wanted := req.ID
-	if wanted == "" {
-		var identity deploymentIdentityModel
-		resp.Diagnostics.Append(req.Identity.Get(ctx, &identity)...)
-		wanted = identity.DefinitionID.ValueString() + "/" + identity.Environment.ValueString()
-	}
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	deployment, err := findDeployment(ctx, r.client, wanted)
-	if err != nil {
-		addClientError(&resp.Diagnostics, "Import deployment", err)
-		return
-	}
-	for name, value := range map[string]any{
-		"definition_id":       deployment.DefinitionID,
-		"environment":         deployment.Environment,
-		"deployment_strategy": deployment.DeploymentStrategy,
-		"deployment_notes":    nullIfEmpty(deployment.DeploymentNotes),
-		"wait_for_rollout":    types.BoolValue(true),
-	} {
-		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), value)...)
-	}
-}
-
-func findDeployment(ctx context.Context, c *client.Client, wanted string) (api.Deployment, error) {
-	definitionName, environment, ok := strings.Cut(wanted, "/")
-	if !ok || definitionName == "" || environment == "" {
-		return api.Deployment{}, fmt.Errorf("%q names no deployment; write the definition's name or identifier and the environment, as wedding-api/staging", wanted)
-	}
-	definition, err := findDefinition(ctx, c, definitionName)
-	if err != nil {
-		return api.Deployment{}, err
-	}
-	observed, err := observeWorkload(ctx, c, definition.ID, environment)
-	if err != nil {
-		return api.Deployment{}, err
-	}
-	if current := observed.current(); current != nil {
-		return *current, nil
-	}
-	return api.Deployment{}, fmt.Errorf("%s is not deployed in the environment %q", definition.Name, environment)
 }

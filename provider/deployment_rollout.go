@@ -2,11 +2,9 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/wedsync/terraform-provider-wedsync/client"
@@ -57,23 +55,95 @@ func firstDeployment(ctx context.Context, c *client.Client, o api.ListDeployment
 	return &page.Deployments[0], nil
 }
 
-// refuseDeployed keeps Create from taking over what somebody else deployed.
-func (r *deploymentResource) refuseDeployed(ctx context.Context, m deploymentResourceModel) error {
-	live, err := firstDeployment(ctx, r.client, api.ListDeploymentsOptions{
-		DefinitionID: m.DefinitionID.ValueString(), Environment: m.Environment.ValueString(), Live: true,
-	})
-	if err != nil || live == nil {
-		return err
+// firstRollout starts the first rollout of a workload, or joins it when it goes on
+// already, and returns the deployment to follow. It does not take over what
+// somebody else deployed.
+func (r *deploymentResource) firstRollout(ctx context.Context, m deploymentResourceModel, request api.DeployRequest) (string, error) {
+	observed, err := observeWorkload(ctx, r.client, m.DefinitionID.ValueString(), m.Environment.ValueString())
+	if err != nil {
+		return "", err
 	}
-	return fmt.Errorf("%s runs in %s already (deployment %s); to manage it here, import it as \"%s/%s\"",
-		live.DefinitionName, live.Environment, live.ID, live.DefinitionName, live.Environment)
+	if observed.live == nil {
+		if joins, err := r.makes(ctx, observed.pending, request); err != nil || joins {
+			return idOf(observed.pending), err
+		}
+	}
+	if current := observed.current(); current != nil {
+		return "", fmt.Errorf("%s runs in %s already (deployment %s); to manage it here, import it as \"%s/%s\"",
+			current.DefinitionName, current.Environment, current.ID, current.DefinitionName, current.Environment)
+	}
+	return r.deploy(ctx, m.DefinitionID.ValueString(), request)
+}
+
+// nextRollout starts a rollout in the place of what runs, or joins one that goes
+// on and makes the same, and returns the deployment to follow.
+func (r *deploymentResource) nextRollout(ctx context.Context, m deploymentResourceModel, request api.DeployRequest) (string, error) {
+	pending, err := firstDeployment(ctx, r.client, api.ListDeploymentsOptions{
+		DefinitionID: m.DefinitionID.ValueString(), Environment: request.Environment, Status: api.DeploymentInProgress,
+	})
+	if err != nil {
+		return "", err
+	}
+	if joins, err := r.makes(ctx, pending, request); err != nil || joins {
+		return idOf(pending), err
+	}
+	return r.deploy(ctx, m.DefinitionID.ValueString(), request)
+}
+
+func idOf(d *api.Deployment) string {
+	if d == nil {
+		return ""
+	}
+	return d.ID
+}
+
+// makes reports whether a rollout that goes on makes what is asked for, in the
+// way that is asked for.
+func (r *deploymentResource) makes(ctx context.Context, pending *api.Deployment, request api.DeployRequest) (bool, error) {
+	if pending == nil || pending.IsRemoval || pending.DeploymentType == api.TypeRollback ||
+		pending.DefinitionRevision != *request.DefinitionRevision || pending.DeploymentStrategy != request.DeploymentStrategy {
+		return false, nil
+	}
+	if request.ReplicaCount != nil {
+		return pending.InstancesAfter == *request.ReplicaCount, nil
+	}
+	definition, err := r.client.GetDefinition(ctx, pending.DefinitionID)
+	return err == nil && pending.InstancesAfter == definition.ScalingConfig.MinReplicas, err
+}
+
+// deploy starts a rollout. An interrupt does not cut it off at once: without the
+// answer nobody would know of the rollout that has begun.
+func (r *deploymentResource) deploy(ctx context.Context, definitionID string, request api.DeployRequest) (string, error) {
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	ctx, cancel := outlasting(ctx, aftermath)
+	defer cancel()
+	accepted, err := r.client.Deploy(ctx, definitionID, request)
+	return accepted.DeploymentID, err
+}
+
+// outlasting is a context that ends a while after its parent.
+func outlasting(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(while, cancel)
+		context.AfterFunc(longer, func() { timer.Stop() })
+	})
+	return longer, func() {
+		stop()
+		cancel()
+	}
 }
 
 // follow waits for the model's deployment, if the model wants that, and observes it.
 func (r *deploymentResource) follow(ctx context.Context, m *deploymentResourceModel) error {
 	id := m.DeploymentID.ValueString()
 	if m.WaitForRollout.ValueBool() {
-		deployment, err := r.client.WaitDeployment(ctx, id, logProgress(ctx))
+		deployment, err := r.client.WaitDeployment(ctx, id, logProgress(ctx, m.Replicas.ValueInt64()))
+		if err != nil && !endedWithout(err) && interrupted(ctx) && m.AbortOnInterrupt.ValueBool() {
+			deployment, err = r.abort(ctx, id)
+		}
 		if err != nil {
 			return err
 		}
@@ -94,44 +164,39 @@ func (r *deploymentResource) follow(ctx context.Context, m *deploymentResourceMo
 	return nil
 }
 
-// logProgress shows a rollout's steps in Terraform's log.
-func logProgress(ctx context.Context) client.WaitOptions {
+// logProgress shows the steps of a rollout, and of the rollback that it may end
+// in, in Terraform's log. wanted is the number of replicas, 0 when it is unknown.
+func logProgress(ctx context.Context, wanted int64) client.WaitOptions {
+	var first string
 	return client.WaitOptions{OnProgress: func(s api.DeploymentStatus) {
-		tflog.Info(ctx, "deployment progresses", map[string]any{
-			"deployment_id":   s.ID,
-			"status":          s.Status,
-			"completed_steps": s.Progress.CompletedSteps,
-			"total_steps":     s.Progress.TotalSteps,
-			"current_step":    s.Progress.CurrentStep,
-		})
+		if first == "" {
+			first = s.ID
+		}
+		fields := map[string]any{
+			"deployment_id":     s.ID,
+			"phase":             "rollout",
+			"status":            s.Status,
+			"completed_steps":   s.Progress.CompletedSteps,
+			"total_steps":       s.Progress.TotalSteps,
+			"current_step":      s.Progress.CurrentStep,
+			"healthy_instances": healthyOf(s.Instances),
+		}
+		if wanted > 0 {
+			fields["wanted_instances"] = wanted
+		}
+		if s.ID != first {
+			fields["phase"], fields["rollback_of_id"] = "rollback", first
+			delete(fields, "wanted_instances")
+		}
+		tflog.Info(ctx, "deployment progresses", fields)
 	}}
 }
 
-// endedWithout reports whether the rollout ended without success, rather than
-// that waiting for it did.
-func endedWithout(err error) bool {
-	var failed *client.DeploymentFailedError
-	return errors.As(err, &failed)
-}
-
-// addRolloutError reports a rollout that failed or was not waited for any
-// longer. before is what the environment ran, nil if nothing.
-func addRolloutError(diags *diag.Diagnostics, err error, before *deploymentResourceModel) {
-	switch {
-	case endedWithout(err):
-		diags.AddError("Deployment failed", err.Error()+"\n\n"+remains(before))
-	case errors.Is(err, context.DeadlineExceeded):
-		diags.AddError("Deployment still in progress", err.Error()+
-			"\n\nIt goes on in the daemon. Raise the timeouts of the resource if it needs longer; the next plan takes up waiting for it.")
-	default:
-		addClientError(diags, "Wait for deployment", err)
+func healthyOf(instances []api.InstanceProgress) (n int) {
+	for _, i := range instances {
+		if i.HealthStatus == api.HealthHealthy {
+			n++
+		}
 	}
-}
-
-func remains(before *deploymentResourceModel) string {
-	if before == nil || before.LiveRevision.IsNull() {
-		return "Nothing of the definition runs in the environment."
-	}
-	return fmt.Sprintf("The environment %s keeps running revision %d of %s.",
-		before.Environment.ValueString(), before.LiveRevision.ValueInt64(), before.DefinitionName.ValueString())
+	return n
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
@@ -26,9 +25,9 @@ func (r *deploymentResource) IdentitySchema(_ context.Context, _ resource.Identi
 
 func (r *deploymentResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Keeps a container definition deployed in an environment. A changed `definition_revision` or `replicas` rolls out: " +
-			"new replicas start, become healthy, and only then the old ones are removed. When that fails, the environment keeps what it ran, " +
-			"the error tells which instance failed and what it wrote last, and the next plan shows the same change again.",
+		MarkdownDescription: "Keeps a container definition deployed in an environment. A changed `definition_revision` or `replicas` rolls out, " +
+			"by one of three strategies. When that fails, what ran before is brought back, the error tells which instance failed and what it wrote last, " +
+			"and the next plan shows the same change again.",
 		Attributes: map[string]schema.Attribute{
 			"id":            keptString("`DEFINITION_ID/ENVIRONMENT`."),
 			"definition_id": identityString("Identifier of the definition to deploy. Changing it makes another deployment.", isUUID),
@@ -44,16 +43,17 @@ func (r *deploymentResource) Schema(ctx context.Context, _ resource.SchemaReques
 				MarkdownDescription: "Replicas to run. The definition's `min_replicas` when left out.",
 				Validators:          []validator.Int64{int64validator.Between(0, grammar.MaxReplicas)},
 			},
-			"deployment_strategy": schema.StringAttribute{
-				Optional: true, Computed: true, Default: stringdefault.StaticString(api.StrategyRollingUpdate),
-				MarkdownDescription: "How old replicas are replaced; `rolling_update` is the only strategy. Applies from the next rollout on. Default: `rolling_update`.",
-				Validators:          []validator.String{stringvalidator.OneOf(api.StrategyRollingUpdate)},
-			},
+			"deployment_strategy": defaultString("How old replicas are replaced: by `rolling_update` a few at a time; by `blue_green` all at once, "+
+				"when a whole new set has proved itself beside the old one; by `canary` after a growing share of new replicas has. Applies from the next rollout on.",
+				api.StrategyRollingUpdate, stringvalidator.OneOf(api.StrategyRollingUpdate, api.StrategyBlueGreen, api.StrategyCanary)),
+			"rollout_config":   rolloutConfigAttribute(),
 			"deployment_notes": optionalString("Notes for the history of deployments, recorded with the next rollout.", stringvalidator.UTF8LengthBetween(1, 4096)),
 			"wait_for_rollout": schema.BoolAttribute{
 				Optional: true, Computed: true, Default: booldefault.StaticBool(true),
 				MarkdownDescription: "Wait until a rollout has ended, and fail when it fails. Default: `true`.",
 			},
+			"abort_on_interrupt": defaultBool("Abort a rollout, so that it is rolled back, when the apply that waits for it is interrupted, as by Ctrl-C. " +
+				"Otherwise it goes on in the daemon, and the next apply joins it."),
 			"timeouts": timeoutsAttribute(ctx),
 
 			"definition_name":   computedString("Name of the definition."),
@@ -83,6 +83,6 @@ func timeoutsAttribute(ctx context.Context) schema.Attribute {
 	if !ok {
 		panic("timeouts are not a nested attribute")
 	}
-	attribute.MarkdownDescription = "How long to wait. A rollout that takes longer goes on; the next plan takes up waiting for it."
+	attribute.MarkdownDescription = "How long to wait, the rollback of a rollout that fails included. What takes longer goes on; the next apply waits for it again."
 	return attribute
 }

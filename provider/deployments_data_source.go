@@ -39,9 +39,16 @@ type deploymentModel struct {
 	InstancesAfter     types.Int64            `tfsdk:"instances_after"`
 	DeploymentStatus   types.String           `tfsdk:"deployment_status"`
 	DeploymentStrategy types.String           `tfsdk:"deployment_strategy"`
+	RolloutConfig      rolloutConfigModel     `tfsdk:"rollout_config"`
+	TrafficWeight      types.Int64            `tfsdk:"traffic_weight"`
+	IsPaused           types.Bool             `tfsdk:"is_paused"`
 	IsLive             types.Bool             `tfsdk:"is_live"`
 	IsRemoval          types.Bool             `tfsdk:"is_removal"`
 	RollbackTargetID   types.String           `tfsdk:"rollback_target_id"`
+	RollbackOfID       types.String           `tfsdk:"rollback_of_id"`
+	RollbackID         types.String           `tfsdk:"rollback_id"`
+	SupersedesID       types.String           `tfsdk:"supersedes_id"`
+	SupersededByID     types.String           `tfsdk:"superseded_by_id"`
 	StartedBy          types.String           `tfsdk:"started_by"`
 	StartedAt          types.String           `tfsdk:"started_at"`
 	CompletedAt        types.String           `tfsdk:"completed_at"`
@@ -55,6 +62,7 @@ type deploymentErrorModel struct {
 	Step         types.String `tfsdk:"step"`
 	Message      types.String `tfsdk:"message"`
 	ExitCode     types.Int64  `tfsdk:"exit_code"`
+	HealthOutput types.String `tfsdk:"health_output"`
 	LogTail      []string     `tfsdk:"log_tail"`
 }
 
@@ -89,20 +97,31 @@ func deploymentAttributes() map[string]schema.Attribute {
 		"instances_before":    shownInt64("Replicas before."),
 		"instances_after":     shownInt64("Replicas wanted after."),
 		"deployment_status":   shownString("Where it stands: `in_progress`, `completed`, `failed` or `rolled_back`."),
-		"deployment_strategy": shownString("How old replicas are replaced."),
-		"is_live":             schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether this is what the environment runs now."},
-		"is_removal":          schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether it removes the definition from the environment."},
-		"rollback_target_id":  shownString("Deployment that a rollback brings back."),
-		"started_by":          shownString("Principal that started it."),
-		"started_at":          shownString("When it was accepted (RFC 3339)."),
-		"completed_at":        shownString("When it ended (RFC 3339)."),
-		"deployment_notes":    shownString("Notes."),
+		"deployment_strategy": shownString("How old replicas are replaced: `rolling_update`, `blue_green` or `canary`."),
+		"rollout_config": schema.SingleNestedAttribute{
+			Computed: true, Attributes: computedAttributes(rolloutConfigAttributes()),
+			MarkdownDescription: "How it replaces what ran before. Times are whole seconds.",
+		},
+		"traffic_weight":     shownInt64("Share of the requests, in percent, that is meant for its own replicas. Null where requests are shared by number of replicas."),
+		"is_paused":          schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether a user has paused it."},
+		"is_live":            schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether this is what the environment runs now."},
+		"is_removal":         schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether it removes the definition from the environment."},
+		"rollback_target_id": shownString("Deployment that a rollback brings back."),
+		"rollback_of_id":     shownString("Deployment that a rollback undoes."),
+		"rollback_id":        shownString("Rollback that undoes it."),
+		"supersedes_id":      shownString("Deployment that was in progress when it began, and whose place it took."),
+		"superseded_by_id":   shownString("Deployment that took its place while it was in progress."),
+		"started_by":         shownString("Principal that started it."),
+		"started_at":         shownString("When it was accepted (RFC 3339)."),
+		"completed_at":       shownString("When it ended (RFC 3339)."),
+		"deployment_notes":   shownString("Notes."),
 		"errors": computedList("What went wrong.", map[string]schema.Attribute{
 			"instance_id":   shownString("Instance that failed."),
 			"instance_name": shownString("Name of that instance's container."),
 			"step":          shownString("Step that failed."),
 			"message":       shownString("What happened."),
 			"exit_code":     shownInt64("Exit code, where the container exited."),
+			"health_output": shownString("What its last health check said."),
 			"log_tail": schema.ListAttribute{
 				Computed: true, ElementType: types.StringType,
 				MarkdownDescription: "Last lines that the container wrote, at most 20.",
@@ -141,6 +160,7 @@ func deploymentFromAPI(d api.Deployment) deploymentModel {
 			Step:         types.StringValue(e.Step),
 			Message:      types.StringValue(e.Message),
 			ExitCode:     intPointerValue(e.ExitCode),
+			HealthOutput: nullIfEmpty(e.HealthOutput),
 			LogTail:      listOrEmpty(e.LogTail),
 		}
 	}
@@ -157,9 +177,16 @@ func deploymentFromAPI(d api.Deployment) deploymentModel {
 		InstancesAfter:     int64Value(d.InstancesAfter),
 		DeploymentStatus:   types.StringValue(d.DeploymentStatus),
 		DeploymentStrategy: types.StringValue(d.DeploymentStrategy),
+		RolloutConfig:      rolloutConfigFromAPI(d.RolloutConfig),
+		TrafficWeight:      intPointerValue(d.TrafficWeight),
+		IsPaused:           types.BoolValue(d.IsPaused),
 		IsLive:             types.BoolValue(d.IsLive),
 		IsRemoval:          types.BoolValue(d.IsRemoval),
 		RollbackTargetID:   nullIfEmpty(d.RollbackTargetID),
+		RollbackOfID:       nullIfEmpty(d.RollbackOfID),
+		RollbackID:         nullIfEmpty(d.RollbackID),
+		SupersedesID:       nullIfEmpty(d.SupersedesID),
+		SupersededByID:     nullIfEmpty(d.SupersededByID),
 		StartedBy:          nullIfEmpty(d.StartedBy),
 		StartedAt:          timeValue(d.StartedAt),
 		CompletedAt:        timePointerValue(d.CompletedAt),

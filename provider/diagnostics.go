@@ -36,6 +36,15 @@ func addClientError(diags *diag.Diagnostics, summary string, err error) {
 	}
 }
 
+// problemDetail is an error of the client as part of a longer text.
+func problemDetail(err error) string {
+	var refusal *client.Error
+	if errors.As(err, &refusal) && len(refusal.Problem.Errors) == 0 {
+		return problemText(refusal.Problem)
+	}
+	return err.Error()
+}
+
 func problemText(p *api.Problem) string {
 	text := p.Detail + hint(p)
 	if p.RequestID != "" {
@@ -64,13 +73,18 @@ var fieldStep = regexp.MustCompile(`^([^.\[\]]+)((?:\[\d+\])*)$`)
 // attributePath turns the location of a field, such as
 // "body.volume_mounts[0].source", into the path of the attribute that it came from.
 func attributePath(location string) (path.Path, bool) {
-	rest, inBody := strings.CutPrefix(location, "body.")
+	field, inBody := strings.CutPrefix(location, "body.")
 	if !inBody {
 		return path.Empty(), false
 	}
-	at := path.Empty()
-	for rest != "" {
-		step, tail, _ := strings.Cut(rest, ".")
+	return fieldPath(path.Empty(), field)
+}
+
+// fieldPath turns a field, such as "volume_mounts[0].source", into a path below at.
+// It is false when it is not written so.
+func fieldPath(at path.Path, field string) (path.Path, bool) {
+	for field != "" {
+		step, tail, _ := strings.Cut(field, ".")
 		m := fieldStep.FindStringSubmatch(step)
 		if m == nil {
 			return path.Empty(), false
@@ -88,7 +102,7 @@ func attributePath(location string) (path.Path, bool) {
 		if isMap(name) && tail != "" {
 			return at.AtMapKey(tail), true // keys may hold dots
 		}
-		rest = tail
+		field = tail
 	}
 	return at, true
 }

@@ -19,7 +19,8 @@ const fakeToken = "wst_fake_token"
 
 // fakeDaemon is the API of wedsyncd over plain memory. A rollout ends when it is
 // looked at for the second time; the image tag decides how: "broken…" fails and
-// "slow…" goes on until release is called.
+// is rolled back, "doomed…" fails and so does its rollback, and "slow…" goes on
+// until release is called.
 type fakeDaemon struct {
 	*httptest.Server
 	t *testing.T
@@ -32,6 +33,19 @@ type fakeDaemon struct {
 	deployments []api.Deployment
 	deploys     []api.DeployRequest
 	released    bool
+	revoked     bool // the token
+	mayNotAbort bool // the token's role
+	// afterWrite and afterDeploy happen once, right after a definition was written
+	// or a rollout accepted.
+	afterWrite  func(api.Definition)
+	afterDeploy func(api.Deployment)
+}
+
+func once[T any](hook *func(T), v T) {
+	if do := *hook; do != nil {
+		*hook = nil
+		do(v)
+	}
 }
 
 func startFakeDaemon(t *testing.T) *fakeDaemon {
@@ -55,6 +69,7 @@ func startFakeDaemon(t *testing.T) *fakeDaemon {
 		"GET /api/containers/deployments":              f.listDeployments,
 		"GET /api/containers/deployments/{id}":         f.getDeployment,
 		"GET /api/containers/deployments/{id}/status":  f.getStatus,
+		"POST /api/containers/deployments/{id}/abort":  f.abort,
 	} {
 		mux.HandleFunc(pattern, f.serve(handle))
 	}
@@ -69,7 +84,7 @@ func (f *fakeDaemon) serve(handle func(*http.Request) (int, any)) http.HandlerFu
 		defer f.mu.Unlock()
 		status, body := http.StatusUnauthorized, any(refuse(401, api.CodeUnauthenticated, "the token is not valid"))
 		switch {
-		case r.Header.Get("Authorization") != "Bearer "+fakeToken:
+		case f.revoked, r.Header.Get("Authorization") != "Bearer "+fakeToken:
 		case r.Method != http.MethodGet && r.Header.Get(api.HeaderIdempotencyKey) == "":
 			f.t.Errorf("%s %s came without an idempotency key", r.Method, r.URL)
 		default:
@@ -184,6 +199,7 @@ func (f *fakeDaemon) createDefinition(r *http.Request) (int, any) {
 		f.secrets[d.ID] = *in.RegistryCredentials
 	}
 	f.definitions = append(f.definitions, d)
+	once(&f.afterWrite, d)
 	return 201, d
 }
 
@@ -235,6 +251,7 @@ func (f *fakeDaemon) updateDefinition(r *http.Request) (int, any) {
 	if after, _ := json.Marshal(d); string(after) != string(before) || in.RegistryCredentials.Set {
 		d.Revision++
 		d.UpdatedAt = time.Now().UTC()
+		once(&f.afterWrite, *d)
 	}
 	return 200, *d
 }
@@ -347,24 +364,37 @@ func (f *fakeDaemon) deploy(r *http.Request) (int, any) {
 	if d.ImageTag == "absent" {
 		return 422, refuse(422, api.CodeImageNotFound, "neither the engine nor the registry has the image %s:absent", d.ImageName)
 	}
+	if h, c := d.HealthCheckConfig, in.RolloutConfig; h != nil && *c.HealthyDeadline <= h.StartPeriod+h.Interval*h.Retries {
+		p := refuse(422, api.CodeInvalid, "1 field is invalid")
+		p.Errors = []api.FieldError{{Location: "body.rollout_config.healthy_deadline", Message: "is not longer than the health check needs"}}
+		return 422, p
+	}
 	f.deploys = append(f.deploys, in)
 	replicas := d.ScalingConfig.MinReplicas
 	assign(&replicas, in.ReplicaCount)
-	return 202, f.start(api.Deployment{
+	accepted := f.start(api.Deployment{
 		DefinitionID: d.ID, DefinitionName: d.Name, DefinitionRevision: d.Revision, Environment: in.Environment, ImageTag: d.ImageTag,
-		InstancesAfter: replicas, DeploymentStrategy: in.DeploymentStrategy, DeploymentNotes: in.DeploymentNotes,
+		InstancesAfter: replicas, DeploymentType: api.TypeDeploy, DeploymentStrategy: in.DeploymentStrategy, RolloutConfig: *in.RolloutConfig,
+		DeploymentNotes: in.DeploymentNotes,
 	})
+	once(&f.afterDeploy, f.deployments[0])
+	return 202, accepted
+}
+
+func sameWorkload(a, b api.Deployment) bool {
+	return a.DefinitionID == b.DefinitionID && a.Environment == b.Environment
 }
 
 func (f *fakeDaemon) start(d api.Deployment) api.DeploymentAccepted {
+	d.ID, d.StartedAt = f.id(), time.Now().UTC()
+	d.DeploymentStatus, d.Errors = api.DeploymentInProgress, []api.DeploymentError{}
+	d.ImageDigest = "sha256:" + strings.Repeat("0", 60) + fmt.Sprintf("%04d", d.DefinitionRevision)
 	for i := range f.deployments {
-		if old := &f.deployments[i]; old.DefinitionID == d.DefinitionID && old.Environment == d.Environment && old.DeploymentStatus == api.DeploymentInProgress {
-			f.fail(old, "superseded")
+		if old := &f.deployments[i]; sameWorkload(*old, d) && old.DeploymentStatus == api.DeploymentInProgress {
+			old.SupersededByID, d.SupersedesID = d.ID, old.ID
+			f.fail(old, api.DeploymentError{Step: "superseded", Message: "superseded by deployment " + d.ID})
 		}
 	}
-	d.ID, d.StartedAt = f.id(), time.Now().UTC()
-	d.DeploymentType, d.DeploymentStatus, d.Errors = "deploy", api.DeploymentInProgress, []api.DeploymentError{}
-	d.ImageDigest = "sha256:" + strings.Repeat("0", 60) + fmt.Sprintf("%04d", d.DefinitionRevision)
 	f.deployments = append([]api.Deployment{d}, f.deployments...)
 	return api.DeploymentAccepted{DeploymentID: d.ID}
 }
@@ -378,35 +408,89 @@ func (f *fakeDaemon) remove(r *http.Request) (int, any) {
 		return notFound("deployment")
 	}
 	d := f.deployments[i]
-	d.IsRemoval, d.IsLive, d.InstancesAfter = true, false, 0
+	d.IsRemoval, d.IsLive, d.InstancesAfter, d.DeploymentType, d.RollbackID, d.RollbackOfID = true, false, 0, api.TypeDeploy, "", ""
 	return 202, f.start(d)
 }
 
-func (f *fakeDaemon) fail(d *api.Deployment, message string) {
-	code, now := 1, time.Now().UTC()
-	d.DeploymentStatus, d.CompletedAt = api.DeploymentFailed, &now
-	d.Errors = []api.DeploymentError{{
-		InstanceName: d.DefinitionName + "-" + d.Environment + "-1", Step: "await_healthy", Message: message,
-		ExitCode: &code, LogTail: []string{"panic: no database"},
-	}}
+// fail ends a rollout without success.
+func (f *fakeDaemon) fail(d *api.Deployment, e api.DeploymentError) {
+	now := time.Now().UTC()
+	d.DeploymentStatus, d.CompletedAt, d.Errors = api.DeploymentFailed, &now, []api.DeploymentError{e}
+}
+
+// rollBack begins the rollback of the deployment with the identifier, where something is live.
+func (f *fakeDaemon) rollBack(id string) {
+	failed := index(f.deployments, func(d api.Deployment) bool { return d.ID == id })
+	live := index(f.deployments, func(d api.Deployment) bool { return d.IsLive && sameWorkload(d, f.deployments[failed]) })
+	if live < 0 || f.deployments[failed].IsRemoval || f.deployments[failed].DeploymentType == api.TypeRollback {
+		return
+	}
+	back := f.deployments[live]
+	back.DeploymentType, back.RollbackTargetID, back.RollbackOfID = api.TypeRollback, back.ID, id
+	back.DeploymentStrategy, back.IsLive, back.CompletedAt, back.RollbackID = api.StrategyRollingUpdate, false, nil, ""
+	back.RolloutConfig.MinHealthyTime, back.DeploymentNotes = new(int), ""
+	started := f.start(back)
+	f.deployments[failed+1].RollbackID = started.DeploymentID
+}
+
+// crash is the error of a replica that was never healthy.
+func crash(d api.Deployment) api.DeploymentError {
+	code := 1
+	return api.DeploymentError{
+		InstanceName: d.DefinitionName + "-" + d.Environment + "-1", Step: "await_healthy", Message: "exited before it was healthy",
+		ExitCode: &code, HealthOutput: "connection refused", LogTail: []string{"panic: no database"},
+	}
 }
 
 // end lets a rollout end, if it can.
 func (f *fakeDaemon) end(d *api.Deployment) {
+	rollback := d.DeploymentType == api.TypeRollback
 	switch {
 	case d.DeploymentStatus != api.DeploymentInProgress:
-	case strings.HasPrefix(d.ImageTag, "slow") && !f.released && !d.IsRemoval:
-	case strings.HasPrefix(d.ImageTag, "broken") && !d.IsRemoval:
-		f.fail(d, "exited before it was healthy")
+	case strings.HasPrefix(d.ImageTag, "slow") && !f.released && !d.IsRemoval && !rollback:
+	case (strings.HasPrefix(d.ImageTag, "broken") || strings.HasPrefix(d.ImageTag, "doomed")) && !d.IsRemoval && !rollback, rollback && f.undoes(d, "doomed"):
+		f.fail(d, crash(*d))
+		f.rollBack(d.ID)
 	default:
-		for i := range f.deployments {
-			if old := &f.deployments[i]; old.DefinitionID == d.DefinitionID && old.Environment == d.Environment {
-				old.IsLive = false
+		f.complete(d)
+	}
+}
+
+// undoes reports whether a rollback undoes a deployment of such a tag.
+func (f *fakeDaemon) undoes(rollback *api.Deployment, tag string) bool {
+	return index(f.deployments, func(d api.Deployment) bool {
+		return d.ID == rollback.RollbackOfID && strings.HasPrefix(d.ImageTag, tag)
+	}) >= 0
+}
+
+func (f *fakeDaemon) complete(d *api.Deployment) {
+	for i := range f.deployments {
+		if old := &f.deployments[i]; sameWorkload(*old, *d) {
+			old.IsLive = false
+			if old.ID == d.RollbackOfID {
+				old.DeploymentStatus = api.DeploymentRolledBack
 			}
 		}
-		now := time.Now().UTC()
-		d.DeploymentStatus, d.CompletedAt, d.IsLive = api.DeploymentCompleted, &now, !d.IsRemoval
 	}
+	now := time.Now().UTC()
+	d.DeploymentStatus, d.CompletedAt, d.IsLive = api.DeploymentCompleted, &now, !d.IsRemoval
+}
+
+func (f *fakeDaemon) abort(r *http.Request) (int, any) {
+	i := f.deployment(r)
+	if i < 0 {
+		return notFound("deployment")
+	}
+	if f.mayNotAbort {
+		return 403, refuse(403, api.CodeForbidden, "the role does not allow it")
+	}
+	d := f.deployments[i]
+	if d.DeploymentStatus != api.DeploymentInProgress {
+		return 409, refuse(409, api.CodeConflict, "deployment %s has ended", d.ID)
+	}
+	f.fail(&f.deployments[i], api.DeploymentError{Step: "aborted", Message: "aborted by a user"})
+	f.rollBack(d.ID)
+	return 200, f.deployments[f.deployment(r)]
 }
 
 func (f *fakeDaemon) release() {
@@ -444,10 +528,11 @@ func (f *fakeDaemon) getStatus(r *http.Request) (int, any) {
 	if i < 0 {
 		return notFound("deployment")
 	}
-	d := &f.deployments[i]
-	status := d.DeploymentStatus
-	f.end(d)
-	return 200, api.DeploymentStatusResponse{Deployment: api.DeploymentStatus{ID: d.ID, Status: status}}
+	d := f.deployments[i]
+	f.end(&f.deployments[i])
+	return 200, api.DeploymentStatusResponse{Deployment: api.DeploymentStatus{
+		ID: d.ID, Status: d.DeploymentStatus, RollbackID: d.RollbackID, Progress: api.DeploymentProgress{TotalSteps: 2, CurrentStep: "await_healthy"},
+	}}
 }
 
 // listInstances shows one running instance per wanted replica of what is live.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
-	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
 )
@@ -70,14 +69,7 @@ func TestImportByIdentity(t *testing.T) {
 // shows checks attributes that are strings.
 func (p inProcess) shows(typeName string, state *tfprotov6.DynamicValue, want map[string]string) {
 	p.t.Helper()
-	v, err := state.Unmarshal(p.schemas.ResourceSchemas[typeName].ValueType())
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	members := map[string]tftypes.Value{}
-	if err := v.As(&members); err != nil {
-		p.t.Fatal(err)
-	}
+	members := p.members(p.schemas.ResourceSchemas[typeName].ValueType(), state)
 	for name, text := range want {
 		var got string
 		if err := members[name].As(&got); err != nil || got != text {

@@ -2,7 +2,6 @@ package provider_test
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 
-	"github.com/wedsync/terraform-provider-wedsync/client/api"
 	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
 )
 
@@ -49,26 +47,10 @@ func TestAccDaemonKilled(t *testing.T) {
 func (a *acceptance) killDuringRollout(daemon *testenv.DaemonHandle) {
 	ctx, cancel := context.WithTimeout(a.t.Context(), time.Minute)
 	defer cancel()
-	if err := a.rolloutBegins(ctx); err != nil {
+	if _, err := rolloutBegins(ctx, a.client); err != nil {
 		a.t.Error(err)
 		return
 	}
 	daemon.Kill()
 	daemon.Launch(a.t)
-}
-
-func (a *acceptance) rolloutBegins(ctx context.Context) error {
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		page, err := a.client.ListDeployments(ctx, api.ListDeploymentsOptions{Status: api.DeploymentInProgress})
-		if err != nil || len(page.Deployments) > 0 {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("no rollout begins: %w", ctx.Err())
-		case <-ticker.C:
-		}
-	}
 }

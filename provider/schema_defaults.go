@@ -63,6 +63,12 @@ func defaultValue(a schema.Attribute) attr.Value {
 			a.Default.DefaultList(ctx, defaults.ListRequest{}, &resp)
 			return resp.PlanValue
 		}
+	case schema.ListNestedAttribute:
+		if a.Default != nil {
+			var resp defaults.ListResponse
+			a.Default.DefaultList(ctx, defaults.ListRequest{}, &resp)
+			return resp.PlanValue
+		}
 	case schema.MapAttribute:
 		if a.Default != nil {
 			var resp defaults.MapResponse

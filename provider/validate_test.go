@@ -135,6 +135,25 @@ func TestValidateDeployment(t *testing.T) {
 		{name: "revision", extra: `{"definition_revision": 0}`, want: []string{"definition_revision: at least 1"}},
 		{name: "replicas", extra: `{"replicas": 1001}`, want: []string{"replicas: between 0 and 1000"}},
 		{name: "strategy", extra: `{"deployment_strategy": "big_bang"}`, want: []string{"deployment_strategy: one of"}},
+		{name: "strategies", extra: `{"deployment_strategy": "canary"}`},
+		{name: "rollout empty", extra: `{"rollout_config": {}}`},
+		{name: "rollout", extra: `{"rollout_config": {"max_surge": "100%", "max_unavailable": "2", "canary_steps": [{"weight": 1, "pause": 0}, {"weight": 99, "pause": 86400}]}}`},
+		{name: "shares", extra: `{"rollout_config": {"max_surge": "2.5", "max_unavailable": "101%"}}`, want: []string{
+			"rollout_config.max_surge: write 2 or 25%", "rollout_config.max_unavailable: above 100%"}},
+		{name: "times", extra: `{"rollout_config": {"min_healthy_time": -1, "healthy_deadline": 0, "progress_deadline": 86401, "keep_warm_time": -1, "drain_time": -1}}`, want: []string{
+			"rollout_config.min_healthy_time: between 0 and 86400", "rollout_config.healthy_deadline: between 1", "rollout_config.progress_deadline: between 1",
+			"rollout_config.keep_warm_time: between 0", "rollout_config.drain_time: between 0"}},
+		{name: "surge of nothing", extra: `{"rollout_config": {"max_surge": "0"}}`, want: []string{"rollout_config.max_surge: must not be 0 with start_first"}},
+		{name: "stop first", extra: `{"rollout_config": {"start_first": false}}`},
+		{name: "stop first with surge", extra: `{"rollout_config": {"start_first": false, "max_surge": "1"}}`, want: []string{"rollout_config.max_surge: does not fit start_first = false"}},
+		{name: "stop first, none missing", extra: `{"rollout_config": {"start_first": false, "max_unavailable": "0%"}}`, want: []string{"rollout_config.max_unavailable: must not be 0"}},
+		{name: "deadlines", extra: `{"rollout_config": {"min_healthy_time": 300, "progress_deadline": 299}}`, want: []string{
+			"rollout_config.healthy_deadline: not longer than min_healthy_time", "rollout_config.progress_deadline: shorter than healthy_deadline"}},
+		{name: "deadline unknown", extra: `{"rollout_config": {"min_healthy_time": 300, "healthy_deadline": 1}}`, unknown: []string{"rollout_config.healthy_deadline"}},
+		{name: "step unknown", extra: `{"rollout_config": {"canary_steps": [{"weight": 100, "pause": 0}]}}`, unknown: []string{"rollout_config.canary_steps"}},
+		{name: "steps", extra: `{"rollout_config": {"canary_steps": [{"weight": 0, "pause": 0}, {"weight": 20, "pause": -1}, {"weight": 20, "pause": 0}]}}`, want: []string{
+			"rollout_config.canary_steps.0.weight: between 1 and 99", "rollout_config.canary_steps.1.pause: between 0", "rollout_config.canary_steps.2.weight: not above 20"}},
+		{name: "step null", extra: `{"rollout_config": {"canary_steps": [null]}}`, want: []string{"rollout_config.canary_steps: null"}},
 		{name: "timeout", extra: `{"timeouts": {"create": "soon"}}`, want: []string{"timeouts.create: Time Duration"}},
 		{name: "all unknown", extra: `{}`, unknown: []string{"definition_id", "environment", "definition_revision"}},
 	})
