@@ -200,7 +200,7 @@ func TestKilledLeader(t *testing.T) {
 type staleRun struct {
 	after           int           // changes that it had asked of the engine
 	took            time.Duration // from the stop until another led
-	amid, ahead     bool          // the rollout was going on at the stop; and still when it went on
+	amid, undone    bool          // the rollout was going on at the stop; and still when the leader went on
 	writes, changes int           // of the stale one
 }
 
@@ -218,10 +218,10 @@ func TestStaleLeader(t *testing.T) {
 	pairs := min(5, max(1, runs/2))
 	var mu sync.Mutex
 	var all []staleRun
-	t.Run("pairs", func(t *testing.T) {
-		for n := range pairs {
+	var working sync.WaitGroup
+	for n := range pairs { // at the same time, however many tests may be: they spend theirs waiting
+		working.Go(func() {
 			t.Run(strconv.Itoa(n), func(t *testing.T) {
-				t.Parallel()
 				p := startPair(t)
 				for k := n; k < runs; k += pairs {
 					r := p.stale(t, k/pairs)
@@ -230,8 +230,9 @@ func TestStaleLeader(t *testing.T) {
 					mu.Unlock()
 				}
 			})
-		}
-	})
+		})
+	}
+	working.Wait()
 	t.Log(staleTable(all))
 }
 
@@ -246,7 +247,7 @@ func (p *pair) stale(t *testing.T, version int) (r staleRun) {
 	stale, leader := p.stands, p.leads
 	r.amid = leader.inProgress(t, id)
 	<-over
-	r.ahead = leader.inProgress(t, id)
+	r.undone = leader.inProgress(t, id)
 	writes, changes := p.written(t, stale), stale.engine.Changes()
 	lost, stood := stale.logged("lost the lead"), stale.logged("standing by")
 	stale.Continue()
@@ -269,21 +270,21 @@ func (p *pair) stale(t *testing.T, version int) (r staleRun) {
 func staleTable(runs []staleRun) string {
 	var b strings.Builder
 	var sum staleRun
-	amid, ahead := 0, 0
+	amid, undone := 0, 0
 	count := func(yes bool) int {
 		if yes {
 			return 1
 		}
 		return 0
 	}
-	fmt.Fprintf(&b, "\n%4s %16s %8s %8s %9s %7s %8s\n", "run", "stopped after", "amid", "goes on", "takeover", "writes", "changes")
+	fmt.Fprintf(&b, "\n%4s %16s %8s %8s %9s %7s %8s\n", "run", "stopped after", "amid", "undone", "takeover", "writes", "changes")
 	for k, r := range runs {
-		fmt.Fprintf(&b, "%4d %8d changes %8t %8t %9s %7d %8d\n", k+1, r.after, r.amid, r.ahead, r.took.Round(time.Millisecond), r.writes, r.changes)
+		fmt.Fprintf(&b, "%4d %8d changes %8t %8t %9s %7d %8d\n", k+1, r.after, r.amid, r.undone, r.took.Round(time.Millisecond), r.writes, r.changes)
 		sum.took = max(sum.took, r.took)
 		sum.writes, sum.changes = sum.writes+r.writes, sum.changes+r.changes
-		amid, ahead = amid+count(r.amid), ahead+count(r.ahead)
+		amid, undone = amid+count(r.amid), undone+count(r.undone)
 	}
 	fmt.Fprintf(&b, "%d runs, %d stopped amid a rollout, %d of them continued while it still went on; longest takeover %s; %d writes and %d engine changes by stale leaders",
-		len(runs), amid, ahead, sum.took.Round(time.Millisecond), sum.writes, sum.changes)
+		len(runs), amid, undone, sum.took.Round(time.Millisecond), sum.writes, sum.changes)
 	return b.String()
 }
