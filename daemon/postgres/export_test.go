@@ -14,3 +14,6 @@ func (s *Store) WriteThroughRead(ctx context.Context) error {
 	_, err = q.PruneKeys(ctx, time.Now())
 	return translate("write through a read", err)
 }
+
+// MigrateTo is Migrate up to an earlier version of the schema.
+var MigrateTo = migrateTo

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,7 +33,12 @@ func migrations() (fs.FS, error) { return fs.Sub(migrationFiles, "migrations") }
 // public schema and be allowed to create the role wedsync_app, or be a member of
 // it already. Daemons that migrate at the same time take turns; migrations only go
 // forward.
-func Migrate(ctx context.Context, ownerURL string, log *slog.Logger) (err error) {
+func Migrate(ctx context.Context, ownerURL string, log *slog.Logger) error {
+	return migrateTo(ctx, ownerURL, math.MaxInt64, log)
+}
+
+// migrateTo applies the migrations up to a version.
+func migrateTo(ctx context.Context, ownerURL string, version int64, log *slog.Logger) (err error) {
 	config, err := connConfig(ownerURL)
 	if err != nil {
 		return err
@@ -46,7 +52,7 @@ func Migrate(ctx context.Context, ownerURL string, log *slog.Logger) (err error)
 	if err != nil {
 		return err
 	}
-	results, err := provider.Up(ctx)
+	results, err := provider.UpTo(ctx, version)
 	for _, r := range results {
 		log.Info("migrated the database", "version", r.Source.Version, "duration", r.Duration)
 	}

@@ -3,13 +3,16 @@ package postgres_test
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"log/slog"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
 )
 
@@ -114,14 +117,21 @@ func TestLogins(t *testing.T) {
 	})
 }
 
-// TestOrdinaryOwner migrates as an owner that is no superuser, as hosted databases have it.
-func TestOrdinaryOwner(t *testing.T) {
+// emptyWithOwner is an empty database, and the URL of an owner that is no superuser.
+func emptyWithOwner(t *testing.T) (db testenv.DB, ownerURL string) {
+	t.Helper()
 	testenv.Database(t) // so that the role wedsync_app is there
-	db := testenv.EmptyDatabase(t)
+	db = testenv.EmptyDatabase(t)
 	name, u := login(t, db, "CREATEROLE")
 	conn := connect(t, db.OwnerURL)
 	exec(t, conn, "GRANT ALL ON SCHEMA public TO "+name)
 	exec(t, conn, "GRANT wedsync_app TO "+name+" WITH ADMIN OPTION")
+	return db, u
+}
+
+// TestOrdinaryOwner migrates as an owner that is no superuser, as hosted databases have it.
+func TestOrdinaryOwner(t *testing.T) {
+	_, u := emptyWithOwner(t)
 	if err := postgres.Migrate(t.Context(), u, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatalf("migrate: %v", err)
 	}
@@ -137,6 +147,39 @@ func TestOrdinaryOwner(t *testing.T) {
 	var n int
 	if err := connect(t, u).QueryRow(t.Context(), "SELECT count(*) FROM container_definitions").Scan(&n); err != nil || n != 0 {
 		t.Errorf("the owner reads %d rows without claims, %v", n, err)
+	}
+}
+
+// TestMigrateRollouts: what ran before there were rollouts goes on as it was meant,
+// whoever owns the tables.
+func TestMigrateRollouts(t *testing.T) {
+	db, u := emptyWithOwner(t)
+	if err := postgres.MigrateTo(t.Context(), u, 5, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	conn := connect(t, db.OwnerURL)
+	seedRows(t, conn)
+	healthy, other := fmt.Sprintf(instanceID, 0), fmt.Sprintf(instanceID, 1)
+	exec(t, conn, `UPDATE container_instances SET started_at = $1, current_status = 'running'`, testTime)
+	exec(t, conn, `UPDATE container_instances SET health_status = 'healthy' WHERE id = $1`, healthy)
+	if err := postgres.Migrate(t.Context(), u, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	s := openURL(t, u)
+	if i, err := s.Instance(system(t), healthy); err != nil || i.HealthySince == nil || !i.HealthySince.Equal(testTime) {
+		t.Errorf("a healthy instance is healthy since %v, %v; want its start", i.HealthySince, err)
+	}
+	if i, err := s.Instance(system(t), other); err != nil || i.HealthySince != nil {
+		t.Errorf("another instance is healthy since %v, %v", i.HealthySince, err)
+	}
+	d, err := s.Deployment(system(t), fmt.Sprintf(deploymentID, 0))
+	if err != nil || !reflect.DeepEqual(d.Rollout, grammar.DefaultRollout(true)) || !reflect.DeepEqual(d.State, fleet.RolloutState{}) ||
+		d.Strategy != fleet.StrategyRollingUpdate {
+		t.Errorf("an earlier deployment reads as %+v, %v", d, err)
+	}
+	var forced bool
+	if err := conn.QueryRow(t.Context(), `SELECT relforcerowsecurity FROM pg_class WHERE oid = 'container_instances'::regclass`).Scan(&forced); err != nil || !forced {
+		t.Errorf("row level security is forced: %v, %v", forced, err)
 	}
 }
 
