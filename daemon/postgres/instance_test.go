@@ -34,6 +34,7 @@ func TestInstanceRoundTrip(t *testing.T) {
 	want.Checks = []fleet.HealthResult{{Timestamp: testTime, Status: fleet.HealthHealthy, ResponseTime: 1.5, Details: "200"}}
 	want.LastCheck, want.RestartRequested, want.StartedAt, want.StoppedAt = new(testTime), new(testTime), new(testTime), new(testTime)
 	want.Restarts, want.RecentExits, want.ExitCode, want.Error, want.Force = 3, []time.Time{testTime}, new(137), "out of memory", true
+	want.HealthySince, want.DrainingSince = new(testTime), new(testTime)
 	got, err := s.UpdateInstance(system(t), i.ID, change(func(i *fleet.Instance) { *i = want }))
 	if err != nil {
 		t.Fatal(err)

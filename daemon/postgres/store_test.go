@@ -12,6 +12,7 @@ import (
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
 )
 
@@ -98,7 +99,8 @@ func deployed(t testing.TB, s *postgres.Store, d fleet.Definition, environment s
 func deploymentOf(d fleet.Definition, environment string) fleet.Deployment {
 	return fleet.Deployment{
 		DefinitionID: d.ID, DefinitionRevision: d.Revision, Environment: environment, Type: fleet.TypeDeploy,
-		ImageTag: d.ImageTag, ImageDigest: "sha256:1", Spec: d.Spec, After: 2, Strategy: fleet.StrategyRollingUpdate, Notes: "why",
+		ImageTag: d.ImageTag, ImageDigest: "sha256:1", Spec: d.Spec, After: 2, Strategy: fleet.StrategyRollingUpdate,
+		Rollout: grammar.DefaultRollout(true), Notes: "why",
 	}
 }
 
@@ -186,6 +188,8 @@ func TestNobody(t *testing.T) {
 		"Deployment":          func() error { _, err := s.Deployment(ctx, definitionID); return err },
 		"ListDeployments":     func() error { _, err := s.ListDeployments(ctx, fleet.DeploymentFilter{}, fleet.Page{}); return err },
 		"UpdateDeployment":    func() error { _, err := s.UpdateDeployment(ctx, definitionID, nil); return err },
+		"SteerDeployment":     func() error { _, err := s.SteerDeployment(ctx, definitionID, nil, nil); return err },
+		"StableBefore":        func() error { _, err := s.StableBefore(ctx, fleet.Deployment{}); return err },
 		"FindReplay":          func() error { _, _, err := s.FindReplay(ctx); return err },
 		"Workloads":           func() error { _, err := s.Workloads(ctx); return err },
 		"LoadWorkload":        func() error { _, err := s.LoadWorkload(ctx, fleet.Workload{DefinitionID: definitionID}); return err },
