@@ -22,6 +22,13 @@ locals {
   }
 
   image = "wedsync/demo-app"
+
+  # Short waits, to see something happen. The defaults, 10 and 30 seconds, suit
+  # services that people use.
+  rollout = {
+    min_healthy_time = 2 # a new replica must stay healthy for that long before it counts
+    drain_time       = 5 # an old one ends its requests in that time
+  }
 }
 
 # A network belongs to one environment. Both are called "app", so that one
@@ -116,6 +123,7 @@ resource "wedsync_deployment" "api" {
   definition_revision = wedsync_container_definition.api.revision
   environment         = each.key
   replicas            = each.value
+  rollout_config      = local.rollout
 
   depends_on = [wedsync_network.app]
 }
@@ -127,6 +135,7 @@ resource "wedsync_deployment" "web" {
   definition_revision = wedsync_container_definition.web.revision
   environment         = each.key
   replicas            = each.value
+  rollout_config      = local.rollout
 
   depends_on = [wedsync_network.app]
 }
