@@ -63,7 +63,7 @@ func canaryStepAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
 		"weight": schema.Int64Attribute{
 			Required: true,
-			MarkdownDescription: "Share of the requests that goes to the new version, in percent: from 1 to 99, and above the step before. " +
+			MarkdownDescription: "Share of the requests that is meant for the new version, in percent: from 1 to 99, and above the step before. " +
 				"As large a share of the replicas, rounded up, runs beside the whole old set.",
 		},
 		"pause": schema.Int64Attribute{
