@@ -25,9 +25,16 @@ import (
 type acceptance struct {
 	t      *testing.T
 	client *client.Client
+	// name and network are the definition's name and its network's.
+	name, network string
 	// repository is the demo image's, whose tags the steps use.
 	repository string
 	before     []string // containers as an earlier step left them
+}
+
+func newAcceptance(t *testing.T, daemon *testenv.DaemonHandle) *acceptance {
+	t.Helper()
+	return &acceptance{t: t, client: daemon.Client(t), name: "wedding-api", network: "app"}
 }
 
 // quick are settings that keep a rollout's waits short.
@@ -42,13 +49,13 @@ func (a *acceptance) config(tag, greeting string, replicas int) string {
 func (a *acceptance) configWith(tag, greeting string, replicas int, registry, settings string) string {
 	return fmt.Sprintf(`
 resource "wedsync_network" "app" {
-  network_name = "app"
+  network_name = %q
   network_type = "internal"
   environment  = "staging"
 }
 
 resource "wedsync_container_definition" "api" {
-  name         = "wedding-api"
+  name         = %q
   service_name = "api"
   image_name   = %q
   image_tag    = %q
@@ -70,7 +77,7 @@ resource "wedsync_deployment" "api" {
 
   %s
 }
-`, a.repository, tag, registry, greeting, replicas, settings)
+`, a.network, a.name, a.repository, tag, registry, greeting, replicas, settings)
 }
 
 // tag is the tag of the demo image in a version.
@@ -97,7 +104,7 @@ func (a *acceptance) docker(args ...string) []string {
 // definition reads the one definition.
 func (a *acceptance) definition() api.Definition {
 	a.t.Helper()
-	page, err := a.client.ListDefinitions(a.t.Context(), api.ListDefinitionsOptions{Name: "wedding-api"})
+	page, err := a.client.ListDefinitions(a.t.Context(), api.ListDefinitionsOptions{Name: a.name})
 	if err != nil || len(page.Definitions) != 1 {
 		a.t.Fatalf("definitions %v, error %v; want one", page.Definitions, err)
 	}
@@ -199,7 +206,7 @@ func TestAcc(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := &acceptance{t: t, client: daemon.Client(t)}
+		a := newAcceptance(t, daemon)
 		resource.UnitTest(t, resource.TestCase{
 			ProtoV6ProviderFactories: protoV6,
 			CheckDestroy:             a.nothingIsLeft,

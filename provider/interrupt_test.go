@@ -106,7 +106,7 @@ func TestAccInterrupted(t *testing.T) {
 	eachCLI(t, func(t *testing.T) {
 		daemon := testenv.Daemon(t)
 		useDaemon(t, daemon.Endpoint, daemon.Token)
-		a := &acceptance{t: t, client: daemon.Client(t)}
+		a := newAcceptance(t, daemon)
 		w := newWorkspace(t, provider)
 		v1, v2 := a.tag("v1"), a.tag("v2")
 		w.write(a.config(v1, "hello", 1))

@@ -20,7 +20,7 @@ func TestAccDaemonKilled(t *testing.T) {
 	eachCLI(t, func(t *testing.T) {
 		daemon := testenv.Daemon(t)
 		useDaemon(t, daemon.Endpoint, daemon.Token)
-		a := &acceptance{t: t, client: daemon.Client(t)}
+		a := newAcceptance(t, daemon)
 		v1, v2 := a.tag("v1"), a.tag("v2")
 		var killing sync.WaitGroup
 		resource.UnitTest(t, resource.TestCase{

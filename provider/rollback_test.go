@@ -22,16 +22,15 @@ type badRollout struct {
 }
 
 func (a *acceptance) badRollouts(registry string) []badRollout {
-	instance := "instance wedding-api-staging-"
-	log := "| time="
+	const waits, log = "step await_healthy, instance ", "| time="
 	return []badRollout{
-		{"crash", a.tag("v2", testenv.Crashing()), "null", quick, true, []string{"step await_healthy", instance, "exit code 1", log, "CRASH_AFTER"}},
-		{"unhealthy", a.tag("v2", testenv.Unhealthy()), "null", quick, true, []string{"step await_healthy", instance, "health check:", "503", log}},
-		{"image missing", "nowhere", strconv.Quote(registry), quick, false, []string{registry, "has no image"}},
-		{"out of memory", a.tag("v2", testenv.Leaking(512)), "null", quick, true, []string{"step await_healthy", instance, "exit code 137", "memory", log}},
-		{"slow start", a.tag("v2", testenv.SlowStart(2*time.Second)), "null",
-			`rollout_config = { min_healthy_time = 5, healthy_deadline = 6, progress_deadline = 20 }`, true,
-			[]string{"step await_healthy", instance, "has not been healthy for 5s within 6s of its start", log}},
+		{"crash", a.tag("v2", testenv.Crashing()), "null", quick, true, []string{waits, "exit code 1", log, "CRASH_AFTER"}},
+		{"unhealthy", a.tag("v2", testenv.Unhealthy()), "null", quick, true, []string{waits, "health check:", "503", log}},
+		{"image-missing", "nowhere", strconv.Quote(registry), quick, false, []string{registry, "has no image"}},
+		{"out-of-memory", a.tag("v2", testenv.Leaking(512)), "null", quick, true, []string{waits, "exit code 137", "memory", log}},
+		{"slow-start", a.tag("v2", testenv.SlowStart(2*time.Second)), "null",
+			`rollout_config = { min_healthy_time = 11, healthy_deadline = 12, progress_deadline = 30 }`, true,
+			[]string{waits, "has not been healthy for 11s within 12s of its start", log}},
 	}
 }
 
@@ -44,20 +43,19 @@ func TestAccHonestRollback(t *testing.T) {
 	eachCLI(t, func(t *testing.T) {
 		daemon := testenv.Daemon(t)
 		useDaemon(t, daemon.Endpoint, daemon.Token)
-		a := &acceptance{t: t, client: daemon.Client(t)}
-		w := newWorkspace(t, provider)
-		good := []string{a.tag("v1"), a.tag("v3")}
-
-		w.write(a.config(good[0], "hello", 2))
-		w.apply()
-		for _, bad := range a.badRollouts(registry) {
+		images := newAcceptance(t, daemon)
+		v1, v3 := images.tag("v1"), images.tag("v3")
+		for _, bad := range images.badRollouts(registry) {
 			t.Run(bad.name, func(t *testing.T) {
-				a.t, w.t = t, t
+				t.Parallel() // each waits, for different things
+				a, w := newAcceptance(t, daemon), newWorkspace(t, provider)
+				a.name, a.network, a.repository = bad.name, bad.name, images.repository
+				w.write(a.config(v1, "hello", 2))
+				w.apply()
 				a.failsHonestly(w, bad)
-				good[0], good[1] = good[1], good[0]
-				w.write(a.config(good[0], "hello", 2))
+				w.write(a.config(v3, "hello", 2))
 				says(t, w.apply(), "0 added, 2 changed, 0 destroyed")
-				w.shows(map[string]any{"image_tag": good[0], "deployment_status": "completed", "replicas": 2})
+				w.shows(map[string]any{"image_tag": v3, "deployment_status": "completed", "replicas": 2})
 			})
 		}
 	})
@@ -72,7 +70,8 @@ func (a *acceptance) failsHonestly(w workspace, bad badRollout) {
 	out := w.fails()
 
 	words := bad.words
-	if failed := a.newest(api.TypeDeploy); bad.accepted {
+	if bad.accepted {
+		failed := a.newest(api.TypeDeploy)
 		if failed.DeploymentStatus != api.DeploymentRolledBack || failed.ID == before["deployment_id"] {
 			a.t.Errorf("the newest deployment is %s, %s", failed.ID, failed.DeploymentStatus)
 		}
@@ -94,10 +93,10 @@ func (a *acceptance) failsHonestly(w workspace, bad badRollout) {
 	left.sameAs(a.t, wanted)
 }
 
-// newest is the newest deployment of a type.
+// newest is the definition's newest deployment of a type.
 func (a *acceptance) newest(kind string) api.Deployment {
 	a.t.Helper()
-	for d, err := range a.client.AllDeployments(a.t.Context(), api.ListDeploymentsOptions{}) {
+	for d, err := range a.client.AllDeployments(a.t.Context(), api.ListDeploymentsOptions{DefinitionID: a.definition().ID}) {
 		if err != nil {
 			a.t.Fatal(err)
 		}
