@@ -55,6 +55,13 @@ var Postgres = Requirement{
 	},
 }
 
+// DockerCompose is the program docker-compose, which benchmarks compare with.
+var DockerCompose = Requirement{
+	Name:     "docker-compose",
+	Packages: []string{"docker-compose"},
+	Found:    func(context.Context) bool { return program("docker-compose") != "" },
+}
+
 // program finds an executable in PATH or in the system folders, which an
 // ordinary user's PATH lacks.
 func program(name string) string {

@@ -23,6 +23,7 @@ import (
 // options are the flags of the command.
 type options struct {
 	CLI          bool          `name:"cli" default:"true" negatable:"" help:"Build the pinned OpenTofu and Terraform first, so that no test's time limit has to allow for it."`
+	Peers        bool          `help:"Install what benchmarks compare with: docker-compose."`
 	Grace        time.Duration `default:"30s" help:"How long the command may take to end after a signal, before it is killed."`
 	RemoveImages bool          `help:"Remove the demo images that tests loaded into an Engine that was there before. Not while other tests run on it."`
 	Command      []string      `arg:"" passthrough:"" help:"Command to run, after --."`
@@ -54,7 +55,7 @@ func run(ctx context.Context, o options) (code int) {
 			code = max(code, 1)
 		}
 	}()
-	if err := surroundings.prepare(ctx, o.CLI); err != nil {
+	if err := surroundings.prepare(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "run:", err)
 		return 1
 	}

@@ -38,8 +38,11 @@ type surroundings struct {
 }
 
 // prepare makes sure of everything; end must be called whether it succeeds or not.
-func (s *surroundings) prepare(ctx context.Context, cli bool) error {
+func (s *surroundings) prepare(ctx context.Context, o options) error {
 	requirements := []machine.Requirement{machine.DockerEngine, machine.Namespaces}
+	if o.Peers {
+		requirements = append(requirements, machine.DockerCompose)
+	}
 	s.postgres = os.Getenv(envPostgres)
 	if s.postgres == "" {
 		requirements = append(requirements, machine.Postgres)
@@ -57,7 +60,7 @@ func (s *surroundings) prepare(ctx context.Context, cli bool) error {
 	if err := s.findPostgres(ctx); err != nil {
 		return err
 	}
-	if !cli {
+	if !o.CLI {
 		return nil
 	}
 	for _, name := range []string{tools.OpenTofu, tools.Terraform} {
