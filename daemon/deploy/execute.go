@@ -103,11 +103,10 @@ func (x *executor) one(ctx context.Context, state fleet.WorkloadState, s Step) e
 // pull makes the target's image available, whatever number of replicas wants it,
 // and notes that it is. One that cannot be had fails the deployment at once.
 func (x *executor) pull(ctx context.Context, state fleet.WorkloadState) error {
-	err := x.ensureImage(ctx, *state.Target)
-	switch {
-	case permanent(err):
-		return x.fail(ctx, state, Step{Kind: StepFail, Reason: err.Error()})
-	case err != nil:
+	if err := x.ensureImage(ctx, *state.Target); err != nil {
+		if permanent(err) {
+			return x.fail(ctx, state, Step{Kind: StepFail, Reason: err.Error()})
+		}
 		return errors.Join(err, x.trouble(ctx, state, err))
 	}
 	now := time.Now().UTC()

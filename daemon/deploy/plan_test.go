@@ -189,6 +189,38 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// TestPlanAwaitsTheCheckAfterTheMinimum has a replica whose last check is old,
+// because the next one hangs.
+func TestPlanAwaitsTheCheckAfterTheMinimum(t *testing.T) {
+	const least = 10
+	for _, tt := range []struct {
+		name    string
+		checked bool
+		last    time.Duration // from the first check that passed to the last
+		want    string
+	}{
+		{"the check at the end of the minimum has passed", true, least * time.Second, "complete"},
+		{"it has not been answered yet", true, least*time.Second - time.Microsecond, "await_healthy d1/1"},
+		{"nothing is checked", false, 0, "complete"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			target := deployment("d1", "v1", 1, fleet.DeploymentInProgress)
+			target.Rollout.MinHealthyTime = least
+			if tt.checked {
+				target.Spec.HealthCheck = &fleet.HealthCheck{}
+			}
+			i := instance(t, "d1/1 running healthy")
+			since := noon.Add(-time.Minute)
+			i.HealthySince, i.LastCheck = &since, new(since.Add(tt.last))
+			steps := deploy.Plan(fleet.WorkloadState{Target: &target, Instances: []fleet.Instance{i},
+				Deployments: map[string]fleet.Deployment{"d1": target}}, noon).Steps
+			if got := steps[len(steps)-1].String(); len(steps) != 1 || got != tt.want {
+				t.Errorf("%d steps, the last is %s; want only %s", len(steps), got, tt.want)
+			}
+		})
+	}
+}
+
 func TestNextStart(t *testing.T) {
 	at := func(seconds ...int) (exits []time.Time) {
 		for _, s := range seconds {

@@ -154,11 +154,15 @@ func lastCheck(i fleet.Instance) string {
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
-// settled reports whether a replica has proved itself: every check has passed
-// for the minimum time.
+// settled reports whether a replica has proved itself: every check has passed for
+// the minimum time, with one that began after it. Time alone proves nothing of a
+// replica that is checked: its next check may be hanging.
 func (p *planner) settled(i fleet.Instance) bool {
 	at, ok := p.settlesAt(i)
-	return ok && !p.now.Before(at)
+	if !ok || p.now.Before(at) {
+		return false
+	}
+	return p.target.Spec.HealthCheck == nil || i.LastCheck != nil && !i.LastCheck.Before(at)
 }
 
 // settlesAt is when a replica will have proved itself if no check fails; false
@@ -253,8 +257,8 @@ func (p *planner) inService() []fleet.Instance {
 }
 
 // clearOut plans what becomes of the others that are out of service: they are
-// removed once they are drained. It reports whether none is left at all.
-func (p *planner) clearOut() bool {
+// removed once they are drained.
+func (p *planner) clearOut() {
 	for _, i := range p.others {
 		if i.DrainingSince == nil {
 			continue
@@ -266,7 +270,6 @@ func (p *planner) clearOut() bool {
 		}
 		p.add(StepRemove, i, "replaced")
 	}
-	return len(p.others) == 0
 }
 
 // finish completes the deployment when all its replicas are ready and nothing else is left.

@@ -199,7 +199,7 @@ func writeGolden(t *testing.T, path, text string) {
 // goes wrong, no fewer serve than the settings allow.
 func TestRandomRollouts(t *testing.T) {
 	for seed := range uint64(1000) {
-		r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // no secret
+		r := rand.New(rand.NewPCG(seed, 1))
 		before, after := r.IntN(6), 1+r.IntN(6)
 		w := newWorld(t, before)
 		d := w.deployment("v2", after, strategies[r.IntN(3)])

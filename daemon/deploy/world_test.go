@@ -67,7 +67,7 @@ func newWorld(t *testing.T, replicas int) *world {
 func (w *world) deployment(tag string, replicas int, strategy fleet.Strategy) fleet.Deployment {
 	d := fleet.Deployment{
 		ID: fmt.Sprintf("d%d", len(w.state.Deployments)+1), DefinitionID: "api", Environment: "staging", Type: fleet.TypeDeploy,
-		ImageTag: tag, ImageDigest: "sha256:" + tag, Spec: fleet.Spec{Name: "api", ImageTag: tag}, After: replicas,
+		ImageTag: tag, ImageDigest: "sha256:" + tag, Spec: fleet.Spec{Name: "api", ImageTag: tag, HealthCheck: &fleet.HealthCheck{}}, After: replicas,
 		Status: fleet.DeploymentInProgress, Strategy: strategy, Rollout: grammar.DefaultRollout(true), StartedAt: w.now,
 	}
 	if strategy.Weights() {
@@ -228,6 +228,9 @@ func (w *world) next(recheck time.Time) (time.Time, bool) {
 func (w *world) happen() {
 	for k := range w.state.Instances {
 		i := &w.state.Instances[k]
+		if i.Current == fleet.StatusRunning {
+			i.LastCheck = new(w.now)
+		}
 		if i.Current != fleet.StatusRunning || i.Health == fleet.HealthHealthy {
 			continue
 		}

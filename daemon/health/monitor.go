@@ -91,6 +91,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 type run struct {
 	instance string
 	started  int64
+	settling time.Duration // a new deployment that keeps the instance may want another
 }
 
 // supervise keeps one watcher for each run of an instance.
@@ -122,7 +123,7 @@ func (m *Monitor) supervise(ctx context.Context) error {
 func (m *Monitor) adopt(ctx context.Context, group *errgroup.Group, watched map[run]context.CancelFunc, targets []fleet.HealthTarget) {
 	current := make(map[run]bool, len(targets))
 	for _, t := range targets {
-		key := run{instance: t.InstanceID, started: t.StartedAt.UnixNano()}
+		key := run{instance: t.InstanceID, started: t.StartedAt.UnixNano(), settling: t.Settling}
 		current[key] = true
 		if _, ok := watched[key]; ok || t.Address == "" || t.Port == 0 {
 			continue

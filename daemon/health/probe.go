@@ -36,7 +36,7 @@ func (p prober) probe(ctx context.Context, t fleet.HealthTarget) fleet.HealthRes
 	began := time.Now()
 	details, ok := p.request(ctx, t)
 	r := fleet.HealthResult{
-		Timestamp:    began.UTC(),
+		Timestamp:    began.UTC().Truncate(time.Microsecond), // the store's resolution
 		Status:       fleet.HealthUnhealthy,
 		ResponseTime: float64(time.Since(began).Microseconds()) / 1000,
 		Details:      details,

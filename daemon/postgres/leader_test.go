@@ -403,11 +403,14 @@ func TestChanges(t *testing.T) {
 		t.Errorf("told of %+v, want %+v", got, d.Workload())
 	}
 	i := added(t, other, newInstance(d, 1))[0]
-	if _, err := other.UpdateInstance(system(t), i.ID, change(func(i *fleet.Instance) { i.Current = fleet.StatusRunning })); err != nil {
+	if _, err := other.UpdateInstance(system(t), i.ID, change(func(i *fleet.Instance) { i.Current, i.StartedAt = fleet.StatusRunning, new(testTime) })); err != nil {
 		t.Fatal(err)
 	}
-	if err := other.RecordHealth(system(t), []fleet.HealthUpdate{{InstanceID: i.ID, Health: fleet.HealthHealthy, Changed: true}}); err != nil {
+	if err := other.RecordHealth(system(t), []fleet.HealthUpdate{{InstanceID: i.ID, StartedAt: testTime, Health: fleet.HealthHealthy, Changed: true}}); err != nil {
 		t.Fatal(err)
+	}
+	if got, err := other.Instance(system(t), i.ID); err != nil || got.Health != fleet.HealthHealthy {
+		t.Fatalf("health is %q, %v", got.Health, err)
 	}
 	// Only the next of these tells anything: notifications come in order.
 	web := deployed(t, other, createDefinition(t, other, "web"), "production")
