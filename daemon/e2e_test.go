@@ -139,6 +139,31 @@ func containers(t testing.TB, definitionID string) []string {
 	return ids
 }
 
+// update changes the definition's image tag.
+func (f *fixture) update(t testing.TB, definitionID, tag string) {
+	t.Helper()
+	if _, err := f.client.UpdateDefinition(t.Context(), definitionID, api.UpdateDefinitionRequest{ImageTag: &tag}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// settled checks that the engine and the rows agree on the deployment's replicas and nothing else.
+func (f *fixture) settled(t *testing.T, definitionID, deploymentID string, replicas int) {
+	t.Helper()
+	list := f.instances(t, definitionID)
+	var ids []string
+	for _, i := range list {
+		ids = append(ids, i.ContainerID)
+		if i.DeploymentID != deploymentID || i.CurrentStatus != api.InstanceRunning || i.RestartCount != 0 {
+			t.Errorf("instance %s of deployment %s is %s with %d restarts", i.InstanceName, i.DeploymentID, i.CurrentStatus, i.RestartCount)
+		}
+	}
+	slices.Sort(ids)
+	if running := containers(t, definitionID); len(ids) != replicas || !slices.Equal(ids, running) {
+		t.Errorf("rows name the containers %v, the engine has %v, want the same %d", ids, running, replicas)
+	}
+}
+
 // version asks a running instance for the version that it serves.
 func version(t testing.TB, i api.Instance) string {
 	t.Helper()

@@ -126,7 +126,7 @@ func (x *executor) ensureImage(ctx context.Context, d fleet.Deployment) error {
 
 // trouble keeps the reason why the image takes so long, for those who wonder.
 func (x *executor) trouble(ctx context.Context, state fleet.WorkloadState, cause error) error {
-	if ctx.Err() != nil || state.Target.State.Trouble == cause.Error() {
+	if state.Target.State.Trouble == cause.Error() {
 		return nil
 	}
 	return x.end(ctx, state.Target.ID, func(row *fleet.Deployment) []fleet.Event {
