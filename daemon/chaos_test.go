@@ -22,8 +22,9 @@ var (
 const (
 	// chaosTable, in the environment, names a file that the table is written to as well.
 	chaosTable = "WEDSYNC_CHAOS_TABLE"
-	// lanes is how many daemons are killed side by side, each with its own engine and database.
-	lanes = 2
+	// sampleLanes is how many daemons are killed side by side for a sample, each with
+	// its own engine and database. All other runs are one after the other: they are timed.
+	sampleLanes = 2
 	// sampled is how many boundaries of each scenario in each strategy a sample has.
 	sampled = 3
 	// firstGuess bounds the boundaries of a sample; where there are fewer, the guess is corrected.
@@ -40,7 +41,7 @@ const (
 func TestChaos(t *testing.T) {
 	c := newCampaign(t)
 	t.Run("lanes", func(t *testing.T) {
-		for n := range lanes {
+		for n := range c.lanes() {
 			t.Run(strconv.Itoa(n+1), func(t *testing.T) {
 				t.Parallel()
 				newLane(t, c).work()
@@ -102,6 +103,13 @@ func newCampaign(t *testing.T) *campaign {
 
 // single reports whether one run was asked for, of which all is to be shown.
 func (c *campaign) single() bool { return *chaosScope != "" && !c.full }
+
+func (c *campaign) lanes() int {
+	if *chaosScope == "" {
+		return sampleLanes
+	}
+	return 1
+}
 
 // combinations are all of them.
 func combinations() iter.Seq[combination] {
