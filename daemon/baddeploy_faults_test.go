@@ -182,9 +182,6 @@ func TestRollbackToAPrunedImage(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "was never in a registry and is no longer on this engine") {
 		t.Fatalf("the rollback ended as %s: %v", rollback.DeploymentStatus, err)
 	}
-	if took := rollback.CompletedAt.Sub(rollback.StartedAt); took > foundWithin {
-		t.Errorf("it took %s to find out, want at most %s", took, foundWithin)
-	}
 	now, err := f.client.GetDeployment(t.Context(), live.ID)
 	if err != nil || !now.IsLive || now.DeploymentStatus != api.DeploymentCompleted {
 		t.Errorf("deployment is %s, live %v (%v); want it completed and live", now.DeploymentStatus, now.IsLive, err)

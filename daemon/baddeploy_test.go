@@ -226,8 +226,9 @@ var badKinds = []badDeploy{
 // and as an update, many at the same time, and looks at what is told of it and at
 // what is left of it. The failure is found within foundWithin of the moment from
 // which on it shows, or at its deadline. At most endedWithin later nothing but
-// the old version runs, untouched. Without -bad-deploy-rounds it is a sample: the
-// crash at start in every way, each other kind in one.
+// the old version runs, untouched. Without -bad-deploy-rounds it is a sample, which
+// tells the times and demands none: the crash at start in every way, each other
+// kind in one.
 func TestBadDeploys(t *testing.T) {
 	c := newBadDeploys(t)
 	runs := c.runs()
@@ -248,6 +249,10 @@ func TestBadDeploys(t *testing.T) {
 	t.Logf("%d bad deployments:\n%s", len(c.results), c.table())
 	c.nothingLeft(t)
 }
+
+// timed reports whether the limits of time hold: in a campaign, which has the
+// machine for itself.
+func timed() bool { return *badDeployRounds > 0 }
 
 func newBadDeploys(t *testing.T) *badDeploys {
 	t.Helper()
@@ -333,7 +338,7 @@ func (r *badRun) run(t *testing.T) {
 	default:
 		result.detection, result.late = r.follow(accepted.DeploymentID, live)
 	}
-	if result.detection > foundWithin && r.found.atOnce() {
+	if timed() && result.detection > foundWithin && r.found.atOnce() {
 		t.Errorf("found after %s, want at most %s", result.detection, foundWithin)
 	}
 	r.unharmed(before, live)
@@ -446,7 +451,7 @@ func (r *badRun) follow(deploymentID string, live api.Deployment) (detection tim
 	if !r.found.atOnce() {
 		deadline = from.Add(time.Duration(*d.RolloutConfig.HealthyDeadline) * time.Second)
 	}
-	if late = ended.After(deadline.Add(endedWithin)); late {
+	if late = ended.After(deadline.Add(endedWithin)); late && timed() {
 		r.t.Errorf("it ended %s after its deadline, want at most %s", ended.Sub(deadline), endedWithin)
 	}
 	return d.CompletedAt.Sub(from), late

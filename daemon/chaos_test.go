@@ -25,8 +25,8 @@ const (
 	// sampleLanes is how many daemons are killed side by side for a sample, each with
 	// its own engine and database. All other runs are one after the other: they are timed.
 	sampleLanes = 2
-	// sampled is how many boundaries of each scenario in each strategy a sample has.
-	sampled = 3
+	// sampled is how many runs a sample has.
+	sampled = 60
 	// firstGuess bounds the boundaries of a sample; where there are fewer, the guess is corrected.
 	firstGuess = 40
 )
@@ -39,6 +39,7 @@ const (
 // "make chaos" does that at every boundary that an undisturbed run passes. Here
 // it takes a sample, the same each time.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	c := newCampaign(t)
 	t.Run("lanes", func(t *testing.T) {
 		for n := range c.lanes() {
@@ -94,9 +95,12 @@ func newCampaign(t *testing.T) *campaign {
 		c.jobs = []job{runOf(t, *chaosScope)}
 		return c
 	}
-	rng := rand.New(rand.NewPCG(*chaosSeed, 0))
+	if !c.full {
+		c.sample()
+		return c
+	}
 	for of := range combinations() {
-		c.plan(of, rng)
+		c.jobs = append(c.jobs, job{combination: of}) // tells which boundaries there are
 	}
 	return c
 }
@@ -141,16 +145,13 @@ func runOf(t *testing.T, text string) job {
 	return job{}
 }
 
-// plan plans the runs of a combination: those of a sample, or the undisturbed one
-// that tells which there are.
-func (c *campaign) plan(of combination, rng *rand.Rand) {
-	if c.full {
-		c.jobs = append(c.jobs, job{combination: of})
-		return
-	}
-	for range sampled {
-		n := len(c.jobs)
-		j := job{combination: of, boundary: 1 + rng.IntN(firstGuess), fault: &faults[0]}
+// sample plans runs at boundaries chosen at random, over all combinations. Most
+// kill the daemon; each fifth has one of the other faults.
+func (c *campaign) sample() {
+	rng := rand.New(rand.NewPCG(*chaosSeed, 0))
+	all := slices.Collect(combinations())
+	for n := range sampled {
+		j := job{combination: all[n%len(all)], boundary: 1 + rng.IntN(firstGuess), fault: &faults[0]}
 		if n%5 == 4 {
 			j.fault = &faults[1+n/5%(len(faults)-1)]
 		}
