@@ -29,11 +29,11 @@ func NewService(store Store, engine Engine, wake func(fleet.Workload)) *Service 
 // Deploy starts a rollout of the definition's current revision. It resolves the
 // image first, so that a deployment always names content that exists.
 func (s *Service) Deploy(ctx context.Context, r fleet.DeployRequest) (fleet.Deployment, error) {
-	if id, found, err := s.store.FindReplay(ctx); err != nil {
-		return fleet.Deployment{}, err
-	} else if found {
-		return s.store.Deployment(ctx, id)
-	}
+	return s.begin(ctx, func() (fleet.Deployment, error) { return s.newRollout(ctx, r) })
+}
+
+// newRollout is the deployment that a request asks for, with its image resolved.
+func (s *Service) newRollout(ctx context.Context, r fleet.DeployRequest) (fleet.Deployment, error) {
 	definition, err := s.store.Definition(ctx, r.DefinitionID)
 	if err != nil {
 		return fleet.Deployment{}, err
@@ -43,10 +43,7 @@ func (s *Service) Deploy(ctx context.Context, r fleet.DeployRequest) (fleet.Depl
 		return fleet.Deployment{}, err
 	}
 	d.ImageDigest, err = s.resolve(ctx, definition)
-	if err != nil {
-		return fleet.Deployment{}, err
-	}
-	return s.accept(ctx, d)
+	return d, err
 }
 
 // plan is the deployment that a request asks for, checked against the definition and the environment.
@@ -146,7 +143,16 @@ func (s *Service) resolve(ctx context.Context, d fleet.Definition) (string, erro
 	return s.engine.ResolveImage(ctx, reference, d.Runtime.PullPolicy, credentials)
 }
 
-func (s *Service) accept(ctx context.Context, d fleet.Deployment) (fleet.Deployment, error) {
+// begin starts the deployment that propose yields. A request that was accepted
+// before, under the same key, is answered with the deployment of then.
+func (s *Service) begin(ctx context.Context, propose func() (fleet.Deployment, error)) (fleet.Deployment, error) {
+	if earlier, found, err := s.replayed(ctx); found || err != nil {
+		return earlier, err
+	}
+	d, err := propose()
+	if err != nil {
+		return fleet.Deployment{}, err
+	}
 	accepted, err := s.store.CreateDeployment(ctx, d)
 	if err != nil {
 		return fleet.Deployment{}, err
@@ -155,13 +161,23 @@ func (s *Service) accept(ctx context.Context, d fleet.Deployment) (fleet.Deploym
 	return accepted, nil
 }
 
+// replayed is the deployment that an earlier request with the same key was about.
+func (s *Service) replayed(ctx context.Context) (d fleet.Deployment, found bool, err error) {
+	id, found, err := s.store.FindReplay(ctx)
+	if err != nil || !found {
+		return fleet.Deployment{}, false, err
+	}
+	d, err = s.store.Deployment(ctx, id)
+	return d, true, err
+}
+
 // Remove starts taking a definition out of an environment.
 func (s *Service) Remove(ctx context.Context, w fleet.Workload) (fleet.Deployment, error) {
-	if id, found, err := s.store.FindReplay(ctx); err != nil {
-		return fleet.Deployment{}, err
-	} else if found {
-		return s.store.Deployment(ctx, id)
-	}
+	return s.begin(ctx, func() (fleet.Deployment, error) { return s.newRemoval(ctx, w) })
+}
+
+// newRemoval is the deployment that takes a definition out of an environment.
+func (s *Service) newRemoval(ctx context.Context, w fleet.Workload) (fleet.Deployment, error) {
 	definition, err := s.store.Definition(ctx, w.DefinitionID)
 	if err != nil {
 		return fleet.Deployment{}, err
@@ -174,7 +190,7 @@ func (s *Service) Remove(ctx context.Context, w fleet.Workload) (fleet.Deploymen
 		return fleet.Deployment{}, fleet.Errorf(fleet.ErrNotFound, "definition %q is not deployed in environment %s", definition.Name, w.Environment)
 	}
 	last := state.Target
-	return s.accept(ctx, fleet.Deployment{
+	return fleet.Deployment{
 		DefinitionID:       definition.ID,
 		DefinitionName:     definition.Name,
 		DefinitionRevision: last.DefinitionRevision,
@@ -187,7 +203,7 @@ func (s *Service) Remove(ctx context.Context, w fleet.Workload) (fleet.Deploymen
 		Strategy:           fleet.StrategyRollingUpdate,
 		Rollout:            last.Rollout,
 		Removal:            true,
-	})
+	}, nil
 }
 
 // Act asks for an action on an instance.

@@ -15,11 +15,11 @@ import (
 // ErrNotFound, ErrInvalid with the field at fault, or ErrConflict when the
 // current state speaks against it and the request does not force it.
 func (s *Service) Rollback(ctx context.Context, r fleet.RollbackRequest) (fleet.Deployment, error) {
-	if id, found, err := s.store.FindReplay(ctx); err != nil {
-		return fleet.Deployment{}, err
-	} else if found {
-		return s.store.Deployment(ctx, id)
-	}
+	return s.begin(ctx, func() (fleet.Deployment, error) { return s.newRollback(ctx, r) })
+}
+
+// newRollback is the deployment that brings back what a request names.
+func (s *Service) newRollback(ctx context.Context, r fleet.RollbackRequest) (fleet.Deployment, error) {
 	d, err := s.store.Deployment(ctx, r.DeploymentID)
 	if err != nil {
 		return fleet.Deployment{}, err
@@ -48,7 +48,7 @@ func (s *Service) Rollback(ctx context.Context, r fleet.RollbackRequest) (fleet.
 		}
 		return fleet.Deployment{}, &fleet.InvalidError{Fields: faults}
 	}
-	return s.accept(ctx, rollbackTo(d, target, r.Reason))
+	return rollbackTo(d, target, r.Reason), nil
 }
 
 // mayUndo checks that a deployment is the one that the environment runs, or is
@@ -153,11 +153,11 @@ func automatic(s fleet.WorkloadState) *fleet.Deployment {
 // Scale starts changing the number of replicas of what is live. ErrNotFound when
 // nothing is, ErrConflict while a deployment is in progress.
 func (s *Service) Scale(ctx context.Context, r fleet.ScaleRequest) (fleet.Deployment, error) {
-	if id, found, err := s.store.FindReplay(ctx); err != nil {
-		return fleet.Deployment{}, err
-	} else if found {
-		return s.store.Deployment(ctx, id)
-	}
+	return s.begin(ctx, func() (fleet.Deployment, error) { return s.newScaling(ctx, r) })
+}
+
+// newScaling is the deployment of what runs in another number of replicas.
+func (s *Service) newScaling(ctx context.Context, r fleet.ScaleRequest) (fleet.Deployment, error) {
 	definition, err := s.store.Definition(ctx, r.DefinitionID)
 	if err != nil {
 		return fleet.Deployment{}, err
@@ -178,7 +178,7 @@ func (s *Service) Scale(ctx context.Context, r fleet.ScaleRequest) (fleet.Deploy
 		return fleet.Deployment{}, &fleet.InvalidError{Fields: []fleet.FieldError{{Field: "target_replicas", Message: fmt.Sprintf(
 			"%d is not between min_replicas and max_replicas of definition %q, %d and %d", r.Replicas, definition.Name, limits.MinReplicas, limits.MaxReplicas)}}}
 	}
-	return s.accept(ctx, fleet.Deployment{
+	return fleet.Deployment{
 		DefinitionID:       live.DefinitionID,
 		DefinitionName:     live.DefinitionName,
 		DefinitionRevision: live.DefinitionRevision,
@@ -192,16 +192,14 @@ func (s *Service) Scale(ctx context.Context, r fleet.ScaleRequest) (fleet.Deploy
 		Strategy:           fleet.StrategyRollingUpdate,
 		Rollout:            live.Rollout,
 		Notes:              r.Reason,
-	})
+	}, nil
 }
 
 // Steer carries a user's command into a deployment in progress. ErrNotFound, or
 // ErrConflict when the deployment has ended or the command does not fit it.
 func (s *Service) Steer(ctx context.Context, id string, command fleet.Command, reason string) (fleet.Deployment, error) {
-	if id, found, err := s.store.FindReplay(ctx); err != nil {
-		return fleet.Deployment{}, err
-	} else if found {
-		return s.store.Deployment(ctx, id)
+	if d, found, err := s.replayed(ctx); found || err != nil {
+		return d, err
 	}
 	var rollback *fleet.Deployment
 	if command == fleet.CommandAbort {
