@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -158,8 +159,12 @@ func (l *lane) run(j job) outcome {
 			l.t.Fatal(err)
 		}
 	}
-	asked := l.begin(j)
-	o.reached = l.awaitBoundary(&want, asked)
+	boundary := j.boundary
+	if boundary == 0 {
+		boundary = math.MaxInt
+	}
+	asked := l.begin(j, boundary)
+	o.reached = l.awaitBoundary(boundary, &want, asked)
 	names, err := failpoint.Passed(l.failpoint)
 	if err != nil {
 		l.t.Fatal(err)
@@ -185,10 +190,10 @@ func (l *lane) run(j job) outcome {
 }
 
 // begin arms the failpoint and asks for what the job is about.
-func (l *lane) begin(j job) <-chan answer {
-	boundary, action := 1<<30, failpoint.Kill
-	if j.boundary > 0 {
-		boundary, action = j.boundary, j.fault.action
+func (l *lane) begin(j job, boundary int) <-chan answer {
+	action := failpoint.Kill
+	if j.fault != nil {
+		action = j.fault.action
 	}
 	if err := failpoint.Arm(l.failpoint, boundary, action); err != nil {
 		l.t.Fatal(err)
@@ -211,7 +216,7 @@ type answer struct {
 
 // awaitBoundary waits until the daemon is dead or held, and reports true, or until
 // it has done what it was asked for without that.
-func (l *lane) awaitBoundary(want *expectation, asked <-chan answer) (reached bool) {
+func (l *lane) awaitBoundary(boundary int, want *expectation, asked <-chan answer) (reached bool) {
 	ended := l.Exited()
 	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
 	defer cancel()
@@ -234,8 +239,9 @@ func (l *lane) awaitBoundary(want *expectation, asked <-chan answer) (reached bo
 			return false, nil //nolint:nilerr // what it looks at is changing
 		}
 		names, err := failpoint.Passed(l.failpoint)
-		// The last boundary is passed a moment after the change that everything waits for.
-		return len(want.check(l, facts)) == 0 && len(names)%2 == 0, err
+		// The last boundary is passed a moment after the change that everything waits
+		// for, and a daemon that has come to the one to die at is about to.
+		return len(want.check(l, facts)) == 0 && len(names)%2 == 0 && len(names) < boundary, err
 	})
 	if err != nil {
 		l.t.Fatalf("wait for the boundary: %v\n%s", err, l.Log())
