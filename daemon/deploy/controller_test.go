@@ -18,6 +18,10 @@ import (
 // errLost stands for a call that the engine carried out although its answer was lost.
 var errLost = errors.New("connection reset")
 
+// errHalf stands for a start that is answered well and comes to nothing, because
+// the engine has lost the container.
+var errHalf = errors.New("half started")
+
 // rig is a controller over a store in memory and an engine that can be told to fail.
 type rig struct {
 	store      *memory
@@ -115,6 +119,7 @@ func TestControllerSurvivesFaults(t *testing.T) {
 		{"create is done but its answer is lost", "create", []error{errLost}},
 		{"create fails twice", "create", []error{unavailable, unavailable}},
 		{"start fails", "start", []error{unavailable}},
+		{"start comes to nothing", "start", []error{errHalf, errHalf}},
 		{"inspect fails", "inspect", []error{unavailable, unavailable}},
 		{"pull fails", "pull", []error{unavailable}},
 	}

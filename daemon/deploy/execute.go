@@ -214,6 +214,9 @@ func newInstance(d fleet.Deployment, replica int) fleet.Instance {
 	return i
 }
 
+// errHalfStarted is why a container is removed that was started and does not run.
+var errHalfStarted = errors.New("the engine ended while it started the container, which was removed")
+
 // create makes the instance's container and starts it. What the engine refuses
 // for good makes the instance failed. tries counts the host ports that were taken.
 func (x *executor) create(ctx context.Context, state fleet.WorkloadState, i fleet.Instance, tries int) error {
@@ -263,7 +266,7 @@ func (x *executor) start(ctx context.Context, state fleet.WorkloadState, i fleet
 	err := x.engine.StartContainer(ctx, i.ContainerID)
 	switch {
 	case errors.Is(err, fleet.ErrNotFound):
-		return x.record(ctx, state, i, fleet.Container{ID: i.ContainerID, State: fleet.ContainerGone})
+		return x.gone(ctx, state, i, err)
 	case errors.Is(err, fleet.ErrPortTaken) && len(i.Ports) > 0:
 		return x.otherPorts(ctx, state, i, tries, err)
 	case err != nil:
@@ -273,11 +276,23 @@ func (x *executor) start(ctx context.Context, state fleet.WorkloadState, i fleet
 	if err != nil {
 		return err
 	}
+	if c.State == fleet.ContainerCreated {
+		if err := x.engine.RemoveContainer(ctx, i.ContainerID); err != nil {
+			return err
+		}
+		return x.gone(ctx, state, i, errHalfStarted)
+	}
 	if err := x.record(ctx, state, i, c); err != nil {
 		return err
 	}
 	x.started()
 	return nil
+}
+
+// gone writes that the instance's container is no more, so that another is made,
+// and returns why, so that an engine that loses every container has pauses.
+func (x *executor) gone(ctx context.Context, state fleet.WorkloadState, i fleet.Instance, why error) error {
+	return errors.Join(why, x.record(ctx, state, i, fleet.Container{ID: i.ContainerID, State: fleet.ContainerGone, Error: why.Error()}))
 }
 
 // record writes what the engine says of an instance's container.

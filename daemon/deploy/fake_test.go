@@ -314,6 +314,7 @@ type enginePretence struct {
 	mu         sync.Mutex
 	containers map[string]fleet.Container
 	byName     map[string]string
+	half       map[string]bool // containers that the engine has lost while it started them
 	faults     map[string][]error
 	events     chan fleet.ContainerEvent
 	calls      []string
@@ -324,10 +325,10 @@ type enginePretence struct {
 func newEngine() *enginePretence {
 	return &enginePretence{
 		containers: make(map[string]fleet.Container),
-		byName:     make(map[string]string),
-		faults:     make(map[string][]error),
-		holds:      make(map[string]chan struct{}),
-		events:     make(chan fleet.ContainerEvent, 1000),
+		byName:     make(map[string]string), half: make(map[string]bool),
+		faults: make(map[string][]error),
+		holds:  make(map[string]chan struct{}),
+		events: make(chan fleet.ContainerEvent, 1000),
 	}
 }
 
@@ -441,7 +442,12 @@ func (e *enginePretence) EnsureContainer(_ context.Context, s fleet.ContainerSpe
 func (e *enginePretence) StartContainer(_ context.Context, id string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.begin("start", id); err != nil {
+	err := e.begin("start", id)
+	if errors.Is(err, errHalf) {
+		e.half[id] = true
+		err = nil
+	}
+	if err != nil || e.half[id] {
 		return err
 	}
 	c, ok := e.containers[id]

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"time"
@@ -24,7 +25,7 @@ func Observe(i *fleet.Instance, c fleet.Container, checked bool) []fleet.Event {
 	case i.Current == fleet.StatusTerminated:
 		return nil
 	case c.State == fleet.ContainerGone:
-		return observeGone(i)
+		return observeGone(i, c)
 	}
 	i.ContainerID = c.ID
 	if c.Node != "" {
@@ -104,8 +105,8 @@ func exitMessage(i fleet.Instance, c fleet.Container) string {
 	}
 }
 
-// observeGone: the container was removed by somebody else.
-func observeGone(i *fleet.Instance) []fleet.Event {
+// observeGone: the container was removed, by somebody else unless it tells why.
+func observeGone(i *fleet.Instance, c fleet.Container) []fleet.Event {
 	if i.ContainerID == "" {
 		return nil
 	}
@@ -117,7 +118,7 @@ func observeGone(i *fleet.Instance) []fleet.Event {
 		i.Current = fleet.StatusPending
 	}
 	failed := event(*i, fleet.EventFailed, map[string]any{"container_id": lost})
-	failed.Error = "the container was removed from outside"
+	failed.Error = cmp.Or(c.Error, "the container was removed from outside")
 	return []fleet.Event{failed}
 }
 

@@ -1,12 +1,15 @@
 package docker
 
 import (
+	"encoding/json"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/docker/docker/api/types/container"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
@@ -110,6 +113,61 @@ func TestStartAndRemoveWhoseAnswersAreLost(t *testing.T) {
 		if err := e.RemoveContainer(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// An engine that died while it started a container refuses that container ever
+// after: it is removed, and the next one can be started.
+func TestStartOfAHalfStartedContainer(t *testing.T) {
+	for _, text := range []string{
+		"id already in use", "task 1d21093da47e: already exists", "OCI runtime create failed: container with given ID already exists: unknown",
+	} {
+		t.Run(text, func(t *testing.T) {
+			refused := once(http.MethodPost, "/start")
+			host := testenv.EngineProxy(t, func(w http.ResponseWriter, r *http.Request, engine http.Handler) {
+				if !refused(r) {
+					engine.ServeHTTP(w, r)
+					return
+				}
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusInternalServerError)
+				_ = json.NewEncoder(w).Encode(map[string]string{"message": text})
+			})
+			e := engineAt(t, host, testenv.Installation(t))
+			s := demo(t, e, "staging")
+			id := ensure(t, e, s)
+			wantKind(t, e.StartContainer(t.Context(), id), fleet.ErrNotFound, "the container was removed")
+			if again := run(t, e, s); again == id {
+				t.Error("the unusable container came back")
+			}
+		})
+	}
+}
+
+// What the engine has of a container whose start it did not live to see.
+func TestInspectedHalfStarted(t *testing.T) {
+	const early, late, never = "2026-11-24T12:00:00Z", "2026-11-24T12:00:01Z", "0001-01-01T00:00:00Z"
+	tests := []struct {
+		name, started, finished string
+		want                    fleet.ContainerState
+	}{
+		{"first run", early, never, fleet.ContainerRunning},
+		{"later run", late, early, fleet.ContainerRunning},
+		{"first start was lost", never, never, fleet.ContainerCreated},
+		{"later start was lost", early, late, fleet.ContainerCreated},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := inspected(container.InspectResponse{
+				ContainerJSONBase: &container.ContainerJSONBase{State: &container.State{
+					Status: container.StateRunning, Running: true, StartedAt: tt.started, FinishedAt: tt.finished,
+				}},
+				Config: &container.Config{},
+			}, "node")
+			if c.State != tt.want {
+				t.Errorf("it is %s, want %s", c.State, tt.want)
+			}
+		})
 	}
 }
 

@@ -190,6 +190,11 @@ func inspected(found container.InspectResponse, node string) fleet.Container {
 		c.State = stateOf(s.Status)
 		c.ExitCode, c.OOMKilled, c.Error = s.ExitCode, s.OOMKilled, s.Error
 		c.StartedAt, c.FinishedAt = engineTime(s.StartedAt), engineTime(s.FinishedAt)
+		if s.Running && !c.StartedAt.After(c.FinishedAt) {
+			// An engine that died while it started the container hears of its process
+			// and of nothing else: it runs without a start, and without a network.
+			c.State = fleet.ContainerCreated
+		}
 	}
 	c.Ports = publishedPorts(found)
 	if found.NetworkSettings != nil {

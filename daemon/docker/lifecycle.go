@@ -24,8 +24,8 @@ func isFleet(err error) bool {
 
 // StartContainer starts the container unless it runs; a paused one goes on.
 // ErrPortTaken, ErrRefused with the engine's reason, or ErrNotFound, also when
-// the container's network is gone: it can never start again then, and is
-// removed, so that EnsureContainer makes another.
+// the container can never start again, because its network is gone or the engine
+// died while it was started: it is removed then, so that EnsureContainer makes another.
 func (e *Engine) StartContainer(ctx context.Context, containerID string) error {
 	if containerID == "" {
 		return fleet.Errorf(fleet.ErrNotFound, "start container: the instance has none yet")
@@ -73,7 +73,16 @@ func (e *Engine) start(ctx context.Context, containerID string) error {
 func unstartable(err error) bool {
 	text := err.Error()
 	return cerrdefs.IsNotFound(err) && strings.Contains(text, "network ") ||
-		strings.Contains(text, "is marked for removal")
+		strings.Contains(text, "is marked for removal") || halfStarted(text)
+}
+
+// halfStarted reports whether the container's identifier is in use already, below
+// the engine: it died while it started the container, which runs somewhere or
+// has left something, and the engine does not know. It says so in the words of
+// its client of containerd, of containerd, or of runc.
+func halfStarted(text string) bool {
+	return strings.Contains(text, "id already in use") || strings.Contains(text, "container with given ID already exists") ||
+		strings.Contains(text, "task ") && strings.Contains(text, "already exists")
 }
 
 // startError says why the engine could not start a container.

@@ -7,6 +7,8 @@ type ContainerState string
 
 // States of a container.
 const (
+	// ContainerCreated: it is there and has to be started. One that still is when it
+	// was started has been lost by an engine that died meanwhile.
 	ContainerCreated ContainerState = "created"
 	ContainerRunning ContainerState = "running"
 	ContainerPaused  ContainerState = "paused"
@@ -39,7 +41,7 @@ type Container struct {
 	OOMKilled    bool
 	// EngineStopped: it has exited because the engine was stopped or restarted.
 	EngineStopped bool
-	Error         string // the engine's own message about a failed start
+	Error         string // the engine's own message about a failed start; of one that is gone, why
 	IPAddress     string
 	Node          string
 	Ports         map[int]int // container port → published host port
