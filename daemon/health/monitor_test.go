@@ -144,6 +144,52 @@ func TestMonitorTellsOfStreaks(t *testing.T) {
 	}
 }
 
+// TestMonitorFollowsTheSettlingTime: an instance that has settled, and is checked
+// once an hour, is kept by a deployment that wants it healthy for longer. It is
+// told of the check with which it is.
+func TestMonitorFollowsTheSettlingTime(t *testing.T) {
+	var requests atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+	defer server.Close()
+	settled := target(t, server.Listener.Addr().String())
+	settled.Check.Interval = 3600
+	s := &store{updates: make(chan fleet.HealthUpdate), targets: []fleet.HealthTarget{settled}}
+	woken := make(chan fleet.Workload, 10)
+	m := health.NewMonitor(health.Config{Store: s, Logger: slog.New(slog.DiscardHandler), Changed: func(w fleet.Workload) { woken <- w }})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- m.Run(ctx) }()
+	next := func() fleet.HealthUpdate {
+		select {
+		case u := <-s.updates:
+			return u
+		case <-ctx.Done():
+			t.Fatalf("not told of a check, after %d", requests.Load())
+			return fleet.HealthUpdate{}
+		}
+	}
+	first := next()
+	longer := settled
+	longer.Settling = time.Second
+	longer.Health, longer.HealthySince, longer.CheckedAt = first.Health, first.HealthySince, first.Result.Timestamp
+	s.mu.Lock()
+	s.targets = []fleet.HealthTarget{longer}
+	s.mu.Unlock()
+	m.Poke()
+	u := next()
+	for u.Result.Timestamp.Before(first.HealthySince.Add(longer.Settling)) {
+		u = next()
+	}
+	if u.Changed || u.HealthySince == nil || !u.HealthySince.Equal(*first.HealthySince) {
+		t.Errorf("told of %+v, want the streak that began at %s", u, first.HealthySince)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("run: %v", err)
+	}
+}
+
 // updatesUntilChange yields updates up to the first that changed a verdict.
 func updatesUntilChange(ctx context.Context, t *testing.T, s *store) func(func(fleet.HealthUpdate) bool) {
 	return func(yield func(fleet.HealthUpdate) bool) {
