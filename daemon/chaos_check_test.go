@@ -41,13 +41,16 @@ var kinds = []kind{late, lost, duplicate, leaked, mixed, restarted, unstable}
 
 // facts are what the database and the engine say at a moment.
 type facts struct {
-	deployments map[string]string // id → status
+	deployments map[string]deploymentFact // by id
 	target      string
 	live        string
 	rows        []rowFact
 	containers  []containerFact
 	networks    int
 }
+
+// deploymentFact is a deployment, with what went wrong in it.
+type deploymentFact struct{ ID, Status, Details string }
 
 // rowFact is an instance that is not terminated.
 type rowFact struct {
@@ -99,18 +102,18 @@ func (f *facts) read(ctx context.Context, conn *pgx.Conn, definitionID string) e
 	return err
 }
 
-func readDeployments(ctx context.Context, conn *pgx.Conn, definitionID string) (map[string]string, error) {
-	rows, err := conn.Query(ctx, "SELECT id::text, deployment_status FROM deployment_history WHERE definition_id = $1", definitionID)
+func readDeployments(ctx context.Context, conn *pgx.Conn, definitionID string) (map[string]deploymentFact, error) {
+	rows, err := conn.Query(ctx, `SELECT id::text AS id, deployment_status AS status, coalesce(error_details::text, 'no errors') AS details
+		FROM deployment_history WHERE definition_id = $1`, definitionID)
 	if err != nil {
 		return nil, err
 	}
-	list := make(map[string]string)
-	var id, status string
-	_, err = pgx.ForEachRow(rows, []any{&id, &status}, func() error {
-		list[id] = status
-		return nil
-	})
-	return list, err
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[deploymentFact])
+	byID := make(map[string]deploymentFact, len(list))
+	for _, d := range list {
+		byID[d.ID] = d
+	}
+	return byID, err
 }
 
 // lookAtEngine takes every container and network of the engine for the daemon's,
@@ -138,8 +141,8 @@ func (l *lane) lookAtEngine(ctx context.Context, f *facts) error {
 // differ is how the facts differ from a world in which nothing goes on.
 func (f facts) differ(l *lane, want world) (list []breach) {
 	add := func(k kind, format string, args ...any) { list = append(list, breach{k, fmt.Sprintf(format, args...)}) }
-	for id, status := range f.deployments {
-		if status == api.DeploymentInProgress {
+	for id, d := range f.deployments {
+		if d.Status == api.DeploymentInProgress {
 			add(lost, "deployment %s is still in progress", id)
 		}
 	}
@@ -211,8 +214,8 @@ func (e *expectation) check(l *lane, now facts) (list []breach) {
 	case e.answer.err != nil:
 		add(lost, "the request was refused: %v", e.answer.err)
 	}
-	if status := now.deployments[e.answer.deploymentID]; status != e.scenario.status {
-		add(lost, "deployment %s is %q, want %s", e.answer.deploymentID, status, e.scenario.status)
+	if d := now.deployments[e.answer.deploymentID]; d.Status != e.scenario.status {
+		add(lost, "deployment %s is %q, want %s: %s", e.answer.deploymentID, d.Status, e.scenario.status, d.Details)
 	}
 	if made := len(now.deployments) - len(e.before.deployments); made != e.scenario.deployments {
 		add(duplicate, "%d deployments were made, want %d", made, e.scenario.deployments)

@@ -44,6 +44,9 @@ const (
 type scenario struct {
 	name     string
 	from, to world
+	// boundaries is about how many it has, in the strategy with the fewest: a sample
+	// chooses among them, and corrects what is too high.
+	boundaries int
 	// version is what the definition names when it is asked.
 	version string
 	// status is how the deployment that was asked for ends, and deployments how
@@ -64,14 +67,14 @@ var (
 )
 
 var scenarios = []scenario{
-	{name: "first deploy", from: nothing, to: stable, version: version1, status: api.DeploymentCompleted, deployments: 1, ask: deployTwo},
-	{name: "update", from: stable, to: newer, version: version2, status: api.DeploymentCompleted, deployments: 1, ask: deployTwo},
-	{name: "manual rollback", from: newer, to: stable, status: api.DeploymentCompleted, deployments: 1, ask: rollBack},
-	{name: "failing update", from: stable, to: stable, version: broken, status: api.DeploymentRolledBack, deployments: 2, kept: keptAll, ask: deployTwo},
-	{name: "scale up", from: stable, to: larger, status: api.DeploymentCompleted, deployments: 1, kept: keptAll, ask: scaleTo(3)},
-	{name: "scale down", from: larger, to: stable, status: api.DeploymentCompleted, deployments: 1, kept: keptSome, ask: scaleTo(2)},
-	{name: "superseded", from: stable, to: newer, version: version3, status: api.DeploymentCompleted, deployments: 2, ask: supersede},
-	{name: "removal", from: stable, to: nothing, status: api.DeploymentCompleted, deployments: 1, ask: remove},
+	{name: "first deploy", boundaries: 36, from: nothing, to: stable, version: version1, status: api.DeploymentCompleted, deployments: 1, ask: deployTwo},
+	{name: "update", boundaries: 64, from: stable, to: newer, version: version2, status: api.DeploymentCompleted, deployments: 1, ask: deployTwo},
+	{name: "manual rollback", boundaries: 58, from: newer, to: stable, status: api.DeploymentCompleted, deployments: 1, ask: rollBack},
+	{name: "failing update", boundaries: 50, from: stable, to: stable, version: broken, status: api.DeploymentRolledBack, deployments: 2, kept: keptAll, ask: deployTwo},
+	{name: "scale up", boundaries: 32, from: stable, to: larger, status: api.DeploymentCompleted, deployments: 1, kept: keptAll, ask: scaleTo(3)},
+	{name: "scale down", boundaries: 24, from: larger, to: stable, status: api.DeploymentCompleted, deployments: 1, kept: keptSome, ask: scaleTo(2)},
+	{name: "superseded", boundaries: 94, from: stable, to: newer, version: version3, status: api.DeploymentCompleted, deployments: 2, ask: supersede},
+	{name: "removal", boundaries: 22, from: stable, to: nothing, status: api.DeploymentCompleted, deployments: 1, ask: remove},
 }
 
 const environment = "staging"
@@ -151,49 +154,57 @@ type fault struct {
 	action failpoint.Action
 	// engine tells that it restarts the engine, and so the containers.
 	engine bool
-	// strike does it to a daemon that is dead or held, has everything come back, and
-	// returns since when that is the case.
-	strike func(l *lane) (back time.Time)
+	// steps do it to a daemon that is dead or held, and have everything come back.
+	// Each returns when something was back, if it brought something back.
+	steps []func(*lane) time.Time
 }
 
 var faults = []fault{
-	{name: "killed", action: failpoint.Kill, strike: (*lane).launch},
-	{name: "killed with Postgres", action: failpoint.Kill, strike: func(l *lane) time.Time {
-		l.EndPostgres(l.t, syscall.SIGKILL)
-		l.launch()
-		return l.postgresAnswers()
-	}},
-	{name: "killed, Engine shut down", action: failpoint.Kill, engine: true, strike: func(l *lane) time.Time {
-		l.engine.Shutdown(l.t)
-		l.engine.Resume(l.t)
-		return l.launch()
-	}},
-	{name: "killed, Engine crashed", action: failpoint.Kill, engine: true, strike: func(l *lane) time.Time {
-		l.engine.Crash(l.t)
-		l.launch()
-		l.engine.Resume(l.t)
-		return time.Now()
-	}},
-	{name: "Postgres killed", action: failpoint.Hold, strike: func(l *lane) time.Time {
-		l.EndPostgres(l.t, syscall.SIGKILL)
-		l.Continue()
-		return l.postgresAnswers()
-	}},
-	{name: "Engine shut down", action: failpoint.Hold, engine: true, strike: func(l *lane) time.Time {
-		l.engine.Shutdown(l.t)
-		l.Continue()
-		l.engine.Resume(l.t)
-		return time.Now()
-	}},
-	{name: "Postgres shut down", action: failpoint.Hold, strike: func(l *lane) time.Time {
-		l.EndPostgres(l.t, syscall.SIGINT)
-		l.Continue()
-		return l.postgresAnswers()
-	}},
-	{name: "Engine crashed", action: failpoint.Hold, engine: true, strike: func(l *lane) time.Time {
-		l.engine.Crash(l.t)
-		l.engine.Resume(l.t)
-		l.Continue()
-		return time.Now()
-	}},
+	{"killed", failpoint.Kill, false, steps{(*lane).launch}},
+	{"killed with Postgres", failpoint.Kill, false, steps{endPostgres(syscall.SIGKILL), (*lane).launch, (*lane).postgresAnswers}},
+	{"killed, Engine shut down", failpoint.Kill, true, steps{shutEngineDown, startEngine, (*lane).launch}},
+	{"killed, Engine crashed", failpoint.Kill, true, steps{crashEngine, (*lane).launch, startEngine}},
+	{"Postgres killed", failpoint.Hold, false, steps{endPostgres(syscall.SIGKILL), letGo, (*lane).postgresAnswers}},
+	{"Engine shut down", failpoint.Hold, true, steps{shutEngineDown, letGo, startEngine}},
+	{"Postgres shut down", failpoint.Hold, false, steps{endPostgres(syscall.SIGINT), letGo, (*lane).postgresAnswers}},
+	{"Engine crashed", failpoint.Hold, true, steps{crashEngine, startEngine, letGo}},
+}
+
+type steps = []func(*lane) time.Time
+
+// strike does the steps and returns since when all parts are back.
+func (f *fault) strike(l *lane) (back time.Time) {
+	for _, step := range f.steps {
+		if at := step(l); at.After(back) {
+			back = at
+		}
+	}
+	return back
+}
+
+func endPostgres(how syscall.Signal) func(*lane) time.Time {
+	return func(l *lane) time.Time {
+		l.EndPostgres(l.t, how)
+		return time.Time{}
+	}
+}
+
+func shutEngineDown(l *lane) time.Time {
+	l.engine.Shutdown(l.t)
+	return time.Time{}
+}
+
+func crashEngine(l *lane) time.Time {
+	l.engine.Crash(l.t)
+	return time.Time{}
+}
+
+func startEngine(l *lane) time.Time {
+	l.engine.Resume(l.t)
+	return time.Now()
+}
+
+func letGo(l *lane) time.Time {
+	l.Continue()
+	return time.Now()
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
 )
 
-var staleRuns = flag.Int("stale-runs", 0, "how often TestStaleLeader stops a leader, and demands that another leads in time; 0 is a sample that demands no times")
+var leaderRuns = flag.Int("leader-runs", 0, "how often TestKilledLeader and TestStaleLeader end or stop a leader, and demand that another leads in time; 0 is a sample that demands no times")
 
 const (
 	// takeover is how long a deployment may be without a leader.
@@ -161,7 +161,7 @@ func (p *pair) replaced(t *testing.T, end func()) time.Duration {
 		time.Sleep(5 * time.Millisecond)
 	}
 	took := time.Since(ended)
-	if *staleRuns > 0 && took > takeover {
+	if *leaderRuns > 0 && took > takeover {
 		t.Errorf("the other led after %s, want at most %s", took, takeover)
 	}
 	p.leads, p.stands = p.stands, p.leads
@@ -180,7 +180,7 @@ func (p *pair) written(t *testing.T, m *member) (n int) {
 // TestKilledLeader: another daemon takes over and goes on with the rollout where it was.
 func TestKilledLeader(t *testing.T) {
 	t.Parallel()
-	const runs = 4
+	runs := cmp.Or(*leaderRuns, 4)
 	p := startPair(t)
 	var longest time.Duration
 	for k := range runs {
@@ -211,7 +211,7 @@ type staleRun struct {
 // and asks the engine for no change.
 func TestStaleLeader(t *testing.T) {
 	t.Parallel()
-	runs := cmp.Or(*staleRuns, 3)
+	runs := cmp.Or(*leaderRuns, 3)
 	pairs := min(5, runs)
 	var mu sync.Mutex
 	var all []staleRun
