@@ -128,7 +128,7 @@ var badKinds = []badDeploy{
 			r.image(testenv.CrashingAfter(6 * time.Second))
 			r.rollout(func(c *api.RolloutConfig) { c.KeepWarmTime = new(60) })
 		},
-		message: "exited with code 1 after 6", exitCode: 1, health: "GET /health", log: "crashing, as CRASH_AFTER asks",
+		message: "exited with code 1 after ", exitCode: 1, health: "GET /health", log: "crashing, as CRASH_AFTER asks",
 	}, {
 		kind: "hang", found: fromStart,
 		spoil:   func(r *badRun) { r.image(testenv.Hanging(), testenv.WithEnv("IGNORE_SIGTERM", "true")) },

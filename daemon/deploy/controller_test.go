@@ -462,6 +462,40 @@ func TestControllerLeavesContainersAloneWithoutDatabase(t *testing.T) {
 	})
 }
 
+// TestControllerAsksTheEngineBeforeItFails has an engine that is restarted: before
+// it tells that it stopped the container, the health check has already condemned it.
+func TestControllerAsksTheEngineBeforeItFails(t *testing.T) {
+	spec := plain
+	spec.HealthCheck = &fleet.HealthCheck{Endpoint: "/health"}
+	inBubble(t, spec, func(t *testing.T, r *rig) {
+		id := r.deploy(t, 1)
+		after(time.Second)
+		i := r.instances()[0]
+		r.engine.mu.Lock()
+		c := r.engine.containers[i.ContainerID]
+		c.State, c.FinishedAt, c.EngineStopped = fleet.ContainerExited, time.Now(), true
+		r.engine.containers[i.ContainerID] = c
+		r.engine.mu.Unlock()
+		unavailable := fleet.Errorf(fleet.ErrUnavailable, "the engine does not answer")
+		r.engine.fail("inspect", unavailable, unavailable)
+		r.store.setHealth(i.ID, fleet.HealthUnhealthy)
+		r.controller.Wake(theWorkload)
+		after(10 * time.Second)
+		if d := r.status(id); d.Status != fleet.DeploymentInProgress {
+			t.Fatalf("deployment is %s: %v", d.Status, d.Errors)
+		}
+		if again := r.instances()[0]; again.Current != fleet.StatusRunning || again.ContainerID != i.ContainerID || r.engine.count("start") != 2 {
+			t.Errorf("%s is %s after %d starts, want the same container started again", again.Name, again.Current, r.engine.count("start"))
+		}
+		r.store.setHealth(i.ID, fleet.HealthUnhealthy) // this time it is
+		r.controller.Wake(theWorkload)
+		after(time.Second)
+		if d := r.status(id); d.Status != fleet.DeploymentFailed {
+			t.Errorf("deployment of an unhealthy replica is %s", d.Status)
+		}
+	})
+}
+
 func TestControllerRemovesStraysAfterAGrace(t *testing.T) {
 	inBubble(t, plain, func(t *testing.T, r *rig) {
 		r.engine.mu.Lock()

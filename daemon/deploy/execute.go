@@ -214,8 +214,8 @@ func newInstance(d fleet.Deployment, replica int) fleet.Instance {
 	return i
 }
 
-// errHalfStarted is why a container is removed that was started and does not run.
-var errHalfStarted = errors.New("the engine ended while it started the container, which was removed")
+// errHalfStarted is why a container that was started and does not run is made anew.
+var errHalfStarted = errors.New("the engine ended while it started the container, which is made anew")
 
 // create makes the instance's container and starts it. What the engine refuses
 // for good makes the instance failed. tries counts the host ports that were taken.

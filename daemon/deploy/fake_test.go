@@ -63,6 +63,17 @@ func (m *memory) setDown(down bool) {
 	m.down = down
 }
 
+// setHealth is what the monitor does.
+func (m *memory) setHealth(id string, h fleet.Health) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for k := range m.instances {
+		if m.instances[k].ID == id {
+			m.instances[k].Health = h
+		}
+	}
+}
+
 func (m *memory) FindReplay(context.Context) (string, bool, error) { return "", false, nil }
 
 func (m *memory) Definition(context.Context, string) (fleet.Definition, error) {

@@ -26,6 +26,9 @@ func Observe(i *fleet.Instance, c fleet.Container, checked bool) []fleet.Event {
 		return nil
 	case c.State == fleet.ContainerGone:
 		return observeGone(i, c)
+	case c.State == fleet.ContainerCreated && i.Current == fleet.StatusRunning:
+		c.Error = errHalfStarted.Error()
+		return observeGone(i, c)
 	}
 	i.ContainerID = c.ID
 	if c.Node != "" {

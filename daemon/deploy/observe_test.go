@@ -56,6 +56,8 @@ func TestObserve(t *testing.T) {
 		}), container: down, events: "failed", current: fleet.StatusFailed, health: fleet.HealthUnknown, message: "crash loop: 5 exits within 10m0s"},
 		{name: "exit is known already", instance: with(running(), func(i *fleet.Instance) { i.Current, i.StoppedAt = fleet.StatusFailed, &ended }),
 			container: down, current: fleet.StatusFailed, health: fleet.HealthHealthy},
+		{name: "is lost by an engine that ended while it started it", instance: running(), container: fleet.Container{ID: "c", State: fleet.ContainerCreated},
+			events: "failed", current: fleet.StatusPending, health: fleet.HealthUnknown},
 		{name: "is removed from outside", instance: running(), container: gone, events: "failed", current: fleet.StatusPending, health: fleet.HealthUnknown},
 		{name: "is removed while stopped", instance: with(running(), func(i *fleet.Instance) { i.Desired = fleet.StatusStopped }), container: gone,
 			events: "failed", current: fleet.StatusStopped, health: fleet.HealthUnknown},

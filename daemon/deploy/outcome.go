@@ -52,8 +52,14 @@ func (x *executor) complete(ctx context.Context, state fleet.WorkloadState) erro
 }
 
 // fail ends the deployment, keeps what the failed instances have left behind,
-// and begins the rollback in the same transaction.
+// and begins the rollback in the same transaction. Where the rows are behind the
+// engine it brings them up to date instead, and while the engine does not answer
+// it is an error: whose container the engine has stopped is not to blame for not
+// answering.
 func (x *executor) fail(ctx context.Context, state fleet.WorkloadState, s Step) error {
+	if fresh, err := x.upToDate(ctx, state, s.Instance); err != nil || !fresh {
+		return err
+	}
 	found := x.autopsy(ctx, state, s)
 	now := time.Now().UTC()
 	_, err := x.store.SteerDeployment(ctx, state.Target.ID, func(row *fleet.Deployment) ([]fleet.Event, error) {
@@ -65,6 +71,22 @@ func (x *executor) fail(ctx context.Context, state fleet.WorkloadState, s Step) 
 		return nil // it has ended meanwhile
 	}
 	return err
+}
+
+// upToDate reports whether an instance that runs, as its row has it, is still in
+// that run, and writes what has become of it if not.
+func (x *executor) upToDate(ctx context.Context, state fleet.WorkloadState, i fleet.Instance) (bool, error) {
+	if i.Current != fleet.StatusRunning {
+		return true, nil
+	}
+	c, err := x.engine.InspectContainer(ctx, i.ContainerID)
+	if err != nil {
+		return false, err
+	}
+	if before := i; len(Observe(&before, c, hasCheck(state, i))) == 0 {
+		return true, nil
+	}
+	return false, x.record(ctx, state, i, c)
 }
 
 // autopsy describes the instance that failed the deployment, and others of it that failed too.
