@@ -121,7 +121,7 @@ var badKinds = []badDeploy{
 			r.image(testenv.CrashingAfter(3 * time.Second))
 			r.rollout(func(c *api.RolloutConfig) { c.MinHealthyTime = new(5) })
 		},
-		message: "exited with code 1 after 3", exitCode: 1, health: "GET /health", log: "crashing, as CRASH_AFTER asks",
+		message: "exited with code 1 after ", exitCode: 1, health: "GET /health", log: "crashing, as CRASH_AFTER asks",
 	}, {
 		kind: "crash after the cut-over", found: fromExit, strategies: []string{api.StrategyBlueGreen, api.StrategyCanary}, updateOnly: true,
 		spoil: func(r *badRun) {

@@ -101,7 +101,7 @@ func newSwarm(b *testing.B, like *raw) *service {
 		b.Fatal(err)
 	}
 	s.network = made.ID
-	b.Cleanup(func() { _ = s.client.NetworkRemove(context.Background(), s.network) })
+	b.Cleanup(func() { s.removeNetwork(b, s.network) })
 	return s
 }
 
@@ -115,7 +115,7 @@ func (s *service) form(b *testing.B) {
 		if err := s.client.SwarmLeave(context.Background(), true); err != nil {
 			b.Errorf("leave the swarm: %v", err)
 		}
-		_ = s.client.NetworkRemove(context.Background(), "docker_gwbridge") // swarm's, and not taken along
+		s.removeNetwork(b, "docker_gwbridge") // swarm's, and not taken along
 	})
 }
 

@@ -47,7 +47,7 @@ func newRaw(b *testing.B, o *observer, like container.InspectResponse) *raw {
 	if _, err := o.client.NetworkCreate(b.Context(), r.bridge, network.CreateOptions{Driver: "bridge"}); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { _ = o.client.NetworkRemove(context.Background(), r.bridge) })
+	b.Cleanup(func() { o.removeNetwork(b, r.bridge) })
 	r.host.NetworkMode = container.NetworkMode(r.bridge)
 	return r
 }

@@ -198,6 +198,14 @@ func (o *observer) awaitGone(b *testing.B, label string) {
 	})
 }
 
+// removeNetwork removes a network that nothing uses any more.
+func (o *observer) removeNetwork(b *testing.B, name string) {
+	b.Helper()
+	if err := o.client.NetworkRemove(context.Background(), name); err != nil {
+		b.Errorf("remove the network %s: %v", name, err)
+	}
+}
+
 // ours is wedsyncd.
 type ours struct {
 	*fixture
