@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
 	engine "github.com/docker/docker/client"
 	"github.com/google/uuid"
 
@@ -198,12 +199,23 @@ func (o *observer) awaitGone(b *testing.B, label string) {
 	})
 }
 
-// removeNetwork removes a network that nothing uses any more.
+// removeNetwork removes a network, with the endpoints that the engine has
+// forgotten there when it removed their containers.
 func (o *observer) removeNetwork(b *testing.B, name string) {
 	b.Helper()
-	if err := o.client.NetworkRemove(context.Background(), name); err != nil {
-		b.Errorf("remove the network %s: %v", name, err)
-	}
+	ctx := context.WithoutCancel(b.Context())
+	eventually(b, "the network "+name+" is removed", func() bool {
+		found, err := o.client.NetworkInspect(ctx, name, network.InspectOptions{})
+		if err != nil {
+			b.Logf("inspect the network %s: %v", name, err)
+			return false
+		}
+		for id := range found.Containers {
+			b.Logf("the network %s still has the container %s", name, id)
+			_ = o.client.NetworkDisconnect(ctx, found.ID, id, true)
+		}
+		return o.client.NetworkRemove(ctx, found.ID) == nil
+	})
 }
 
 // ours is wedsyncd.
