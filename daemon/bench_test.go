@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
@@ -207,8 +208,7 @@ func (o *observer) removeNetwork(b *testing.B, name string) {
 	eventually(b, "the network "+name+" is removed", func() bool {
 		found, err := o.client.NetworkInspect(ctx, name, network.InspectOptions{})
 		if err != nil {
-			b.Logf("inspect the network %s: %v", name, err)
-			return false
+			return cerrdefs.IsNotFound(err)
 		}
 		for id := range found.Containers {
 			b.Logf("the network %s still has the container %s", name, id)
