@@ -275,6 +275,9 @@ func (m *memory) LoadWorkload(_ context.Context, w fleet.Workload) (fleet.Worklo
 		s.Networks[n.Name] = n
 	}
 	s.Instances = m.standing()
+	for k := range s.Instances { // nobody follows the registry here
+		s.Instances[k].Drained = s.Instances[k].DrainingSince != nil
+	}
 	return s, nil
 }
 

@@ -160,7 +160,7 @@ func (p *planner) match() {
 			continue
 		}
 		p.members[i.Replica] = i
-		if i.DeploymentID != p.target.ID || i.DrainingSince != nil {
+		if i.DeploymentID != p.target.ID || i.DrainingSince != nil && !leaves(i) {
 			p.add(StepKeep, i, "runs the same containers")
 		}
 	}
@@ -211,14 +211,49 @@ func (p *planner) steady() {
 	for _, i := range p.ordered() {
 		p.converge(i)
 	}
-	p.out.Steps = append(p.out.Steps, removeAll(p.others, "not part of the live deployment")...)
+	for _, i := range p.others {
+		p.retire(i, "not part of the live deployment")
+	}
+}
+
+// leaves reports whether a member is on its way to a stop or restart that was asked for.
+func leaves(i fleet.Instance) bool {
+	return i.Desired == fleet.StatusStopped && i.Current != fleet.StatusStopped || restartDue(i)
+}
+
+// retire plans the next step towards the removal of an instance: out of service,
+// then, once its requests have ended, away.
+func (p *planner) retire(i fleet.Instance, reason string) {
+	if p.drained(i, reason) {
+		p.add(StepRemove, i, reason)
+	}
+}
+
+// drained reports whether an instance may be stopped. It plans what is missing:
+// nothing is stopped that still gets requests, or has some, but for one that a
+// user wants killed.
+func (p *planner) drained(i fleet.Instance, reason string) bool {
+	switch {
+	case !serves(i) || i.Force:
+		return true
+	case i.DrainingSince == nil:
+		p.add(StepDrain, i, reason)
+		return false
+	}
+	until := i.DrainingSince.Add(seconds(p.target.Rollout.DrainTime))
+	if i.Drained || !p.now.Before(until) {
+		return true
+	}
+	p.add(StepAwaitDrain, i, "")
+	p.recheck(until)
+	return false
 }
 
 // converge plans the step that brings an instance to its desired status, if one is needed.
 func (p *planner) converge(i fleet.Instance) {
 	switch {
 	case i.Desired == fleet.StatusStopped:
-		if i.Current != fleet.StatusStopped && (i.ContainerID != "" || i.Current != fleet.StatusFailed) {
+		if i.Current != fleet.StatusStopped && (i.ContainerID != "" || i.Current != fleet.StatusFailed) && p.drained(i, "asked to stop") {
 			p.add(StepStop, i, "asked to stop")
 		}
 	case i.Current == fleet.StatusFailed:
@@ -228,7 +263,9 @@ func (p *planner) converge(i fleet.Instance) {
 	case i.Current != fleet.StatusRunning:
 		p.add(StepStart, i, "")
 	case restartDue(i):
-		p.add(StepRestart, i, "asked to restart")
+		if p.drained(i, "asked to restart") {
+			p.add(StepRestart, i, "asked to restart")
+		}
 	}
 }
 

@@ -26,7 +26,8 @@ func deployment(id, tag string, after int, status fleet.DeploymentStatus) fleet.
 const healthyDeadline = 5 * time.Minute
 
 // instance reads "d1/2 running healthy": deployment, replica, status and health.
-// Further words: "gone" has no container, "stop" and "end" are wishes of a user,
+// Further words: "gone" has no container, "draining" is out of service for 10 s,
+// "drained" has no more requests either, "stop" and "end" are wishes of a user,
 // "restart" asks for one, "exits=N" has ended by itself N times just now, "old"
 // was created before every deployment.
 func instance(t *testing.T, text string) fleet.Instance {
@@ -50,6 +51,12 @@ func instance(t *testing.T, text string) fleet.Instance {
 			i.Health = fleet.Health(w)
 		case "gone":
 			i.ContainerID = ""
+		case "draining":
+			i.DrainingSince = new(noon.Add(-10 * time.Second))
+		case "drained":
+			i.DrainingSince, i.Drained = new(noon.Add(-10*time.Second)), true
+		case "force":
+			i.Force = true
 		case "stop":
 			i.Desired = fleet.StatusStopped
 		case "end":
@@ -113,7 +120,10 @@ func TestPlan(t *testing.T) {
 			want:      "drain d1/1, await_healthy d2/1", recheck: healthyDeadline - 30*time.Second},
 		{name: "removal", target: &removal,
 			instances: []string{"d1/1 running healthy", "d1/2 failed exits=1"},
-			want:      "remove d1/1, remove d1/2"},
+			want:      "drain d1/1, remove d1/2"},
+		{name: "removal waits for requests", target: &removal,
+			instances: []string{"d1/1 running healthy draining", "d1/2 running healthy drained"},
+			want:      "await_drain d1/1, remove d1/2", recheck: 20 * time.Second},
 		{name: "removal done", target: &removal, want: "complete"},
 		{name: "nothing is deployed", instances: []string{"d2/1 failed exits=1"}, want: "remove d2/1"},
 		{name: "nothing to do", target: &v1,
@@ -140,15 +150,36 @@ func TestPlan(t *testing.T) {
 			instances: []string{"d1/1 running healthy", "d1/2 failed exits=5"}},
 		{name: "user stops", target: &v1,
 			instances: []string{"d1/1 running healthy stop", "d1/2 stopped stop"},
+			want:      "drain d1/1"},
+		{name: "user stops, requests go on", target: &v1,
+			instances: []string{"d1/1 running healthy draining stop", "d1/2 running healthy"},
+			want:      "await_drain d1/1", recheck: 20 * time.Second},
+		{name: "user stops, requests have ended", target: &v1,
+			instances: []string{"d1/1 running healthy drained stop", "d1/2 running healthy"},
 			want:      "stop d1/1"},
+		{name: "user stops by force", target: &v1,
+			instances: []string{"d1/1 running healthy stop force", "d1/2 running healthy"},
+			want:      "stop d1/1"},
+		{name: "user has stopped", target: &v1,
+			instances: []string{"d1/1 stopped drained stop", "d1/2 running healthy"},
+			want:      "keep d1/1"},
+		{name: "user thinks better of a stop", target: &v1,
+			instances: []string{"d1/1 running healthy draining", "d1/2 running healthy"},
+			want:      "keep d1/1"},
 		{name: "user starts", target: &v1,
 			instances: []string{"d1/1 stopped", "d1/2 running healthy"},
 			want:      "start d1/1"},
 		{name: "user restarts", target: &v1,
 			instances: []string{"d1/1 running healthy restart", "d1/2 running healthy"},
+			want:      "drain d1/1"},
+		{name: "user restarts, requests have ended", target: &v1,
+			instances: []string{"d1/1 running healthy drained restart", "d1/2 running healthy"},
 			want:      "restart d1/1"},
 		{name: "user terminates", target: &v1,
 			instances: []string{"d1/1 running healthy end", "d1/2 running healthy"},
+			want:      "add replica 1, drain d1/1"},
+		{name: "user terminates, requests have ended", target: &v1,
+			instances: []string{"d1/1 running healthy drained end", "d1/2 running healthy"},
 			want:      "add replica 1, remove d1/1"},
 		{name: "rollout does not wait for what a user stopped", target: new(going("v2", 1)),
 			instances: []string{"d2/1 stopped stop"},

@@ -38,9 +38,11 @@ func (p *planner) rollout() {
 	p.overdue()
 }
 
-// undeploy removes everything at once: nobody is left to take over from it.
+// undeploy removes everything at the same time: nobody is left to take over from it.
 func (p *planner) undeploy() {
-	p.out.Steps = removeAll(p.others, "the definition is taken out of the environment")
+	for _, i := range p.others {
+		p.retire(i, "the definition is taken out of the environment")
+	}
 	if len(p.others) == 0 {
 		p.add(StepComplete, fleet.Instance{}, "")
 	}
@@ -260,15 +262,9 @@ func (p *planner) inService() []fleet.Instance {
 // removed once they are drained.
 func (p *planner) clearOut() {
 	for _, i := range p.others {
-		if i.DrainingSince == nil {
-			continue
+		if i.DrainingSince != nil {
+			p.retire(i, "replaced")
 		}
-		if until := i.DrainingSince.Add(seconds(p.target.Rollout.DrainTime)); serves(i) && p.now.Before(until) {
-			p.add(StepAwaitDrain, i, "")
-			p.recheck(until)
-			continue
-		}
-		p.add(StepRemove, i, "replaced")
 	}
 }
 

@@ -10,7 +10,7 @@ const (
 	SourceHealthMonitor = "health_monitor"
 )
 
-// Types of events: those of the specification, and one for each change of a definition, network, deployment or token.
+// Types of events: those of the specification, and one for each change of a definition, network, deployment, route, weight or token.
 const (
 	EventCreated     = "created"
 	EventStarted     = "started"
@@ -37,6 +37,11 @@ const (
 	EventDeploymentAborted    = "deployment_aborted"
 	EventDeploymentShifted    = "deployment_traffic_shifted"
 	EventDeploymentRolledBack = "deployment_rolled_back"
+
+	EventRouteCreated  = "route_created"
+	EventRouteUpdated  = "route_updated"
+	EventRouteDeleted  = "route_deleted"
+	EventWeightChanged = "weight_changed"
 
 	EventActionRequested = "action_requested"
 	EventTokenCreated    = "token_created"

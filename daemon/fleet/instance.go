@@ -95,6 +95,9 @@ type Instance struct {
 	HealthySince *time.Time
 	// DrainingSince is since when the instance is out of service, on its way to removal.
 	DrainingSince *time.Time
+	// Drained reports, of one that drains, that nobody has a request there any more
+	// who follows the registry; it is known where a workload is read whole.
+	Drained bool
 	// Force asks for a kill rather than a graceful stop.
 	Force     bool
 	StartedAt *time.Time

@@ -20,49 +20,49 @@ const changesBuffer = 256
 // everything from time to time besides.
 func (s *Store) Changes(ctx context.Context) <-chan fleet.Workload {
 	changes := make(chan fleet.Workload, changesBuffer)
-	go func() {
-		defer close(changes)
-		for {
-			if err := s.listen(ctx, changes); err != nil && ctx.Err() == nil {
-				s.log.Warn("lost the notifications of the database; listening again", "error", err)
-			}
-			if !pause(ctx, pingEvery) {
-				return
-			}
+	go s.listenOn(ctx, "wedsync_workloads", func(payload string) error {
+		var w notification
+		if err := json.Unmarshal([]byte(payload), &w); err != nil {
+			return fmt.Errorf("decode notification: %w", err)
 		}
-	}()
+		select {
+		case changes <- fleet.Workload(w):
+		default: // nobody has room for it
+		}
+		return nil
+	}, func() { close(changes) })
 	return changes
 }
 
-func (s *Store) listen(ctx context.Context, changes chan<- fleet.Workload) error {
+// listenOn passes on what is notified on a channel until ctx ends, and then calls ended.
+func (s *Store) listenOn(ctx context.Context, channel string, pass func(payload string) error, ended func()) {
+	defer ended()
+	for {
+		if err := s.listen(ctx, channel, pass); err != nil && ctx.Err() == nil {
+			s.log.Warn("lost the notifications of the database; listening again", "error", err)
+		}
+		if !pause(ctx, pingEvery) {
+			return
+		}
+	}
+}
+
+func (s *Store) listen(ctx context.Context, channel string, pass func(payload string) error) error {
 	conn, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer closeConn(ctx, conn)
-	if _, err := conn.Exec(ctx, "LISTEN wedsync_workloads"); err != nil {
+	if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{channel}.Sanitize()); err != nil {
 		return translate("listen", err)
 	}
 	for {
-		if err := s.forward(ctx, conn, changes); err != nil {
+		n, err := conn.WaitForNotification(ctx)
+		if err != nil {
+			return translate("wait for notifications", err)
+		}
+		if err := pass(n.Payload); err != nil {
 			return err
 		}
 	}
-}
-
-// forward passes one notification on, unless nobody has room for it.
-func (s *Store) forward(ctx context.Context, conn *pgx.Conn, changes chan<- fleet.Workload) error {
-	n, err := conn.WaitForNotification(ctx)
-	if err != nil {
-		return translate("wait for notifications", err)
-	}
-	var w notification
-	if err := json.Unmarshal([]byte(n.Payload), &w); err != nil {
-		return fmt.Errorf("decode notification: %w", err)
-	}
-	select {
-	case changes <- fleet.Workload(w):
-	default:
-	}
-	return nil
 }

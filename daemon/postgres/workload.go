@@ -38,12 +38,29 @@ func (s *Store) LoadWorkload(ctx context.Context, w fleet.Workload) (fleet.Workl
 		state.Instances = convertAll(instances, func(r dbsqlc.WorkloadInstancesRow) fleet.Instance {
 			return instance(r.ContainerInstance, r.DefinitionName, r.ServiceName)
 		})
+		if err := t.loadDrained(ctx, state.Instances); err != nil {
+			return err
+		}
 		if err := t.loadNetworks(ctx, &state); err != nil {
 			return err
 		}
 		return t.loadDeployments(ctx, &state, row)
 	})
 	return state, err
+}
+
+// loadDrained notes which instances of a workload every follower has let go of.
+func (t *transaction) loadDrained(ctx context.Context, instances []fleet.Instance) error {
+	k := slices.IndexFunc(instances, func(i fleet.Instance) bool { return i.DrainingSince != nil })
+	if k < 0 {
+		return nil
+	}
+	w := instances[k]
+	drained, err := t.DrainedInstances(ctx, dbsqlc.DrainedInstancesParams{DefinitionID: w.DefinitionID, Environment: w.Environment})
+	for n := range instances {
+		instances[n].Drained = slices.Contains(drained, instances[n].ID)
+	}
+	return err
 }
 
 func (t *transaction) loadNetworks(ctx context.Context, state *fleet.WorkloadState) error {

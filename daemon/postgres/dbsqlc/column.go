@@ -10,3 +10,6 @@ type Ports map[int]int
 
 // Data is the details of an event.
 type Data map[string]any
+
+// Labels are the metadata of an endpoint.
+type Labels map[string]string

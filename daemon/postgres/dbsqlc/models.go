@@ -24,6 +24,20 @@ type ApiToken struct {
 	LastUsedAt  *time.Time
 }
 
+type BalancerLoad struct {
+	FollowerID  string
+	EndpointID  string
+	ServiceName string
+	Environment string
+	RequestRate float64
+	ErrorRate   float64
+	InFlight    int
+	P50Ms       float64
+	P95Ms       float64
+	P99Ms       float64
+	MeasuredAt  time.Time
+}
+
 type ContainerCustomMetric struct {
 	ID          string
 	InstanceID  string
@@ -106,6 +120,7 @@ type ContainerInstance struct {
 	UpdatedAt          time.Time
 	HealthySince       *time.Time
 	DrainingSince      *time.Time
+	LoadBalancerWeight int
 }
 
 type ContainerMetricSample struct {
@@ -163,6 +178,11 @@ type DeploymentHistory struct {
 	SupersededByID     *string
 }
 
+type DrainedInstance struct {
+	FollowerID string
+	InstanceID string
+}
+
 type HostPortLease struct {
 	Port          int
 	InstanceID    *string
@@ -195,6 +215,31 @@ type Principal struct {
 	CreatedAt    time.Time
 }
 
+type Route struct {
+	ID           string
+	Name         string
+	Environment  string
+	ServiceName  string
+	Hosts        []string
+	PathPrefixes []string
+	Settings     grammar.Routing
+	CreatedBy    *string
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+}
+
+type RouteHost struct {
+	Host        string
+	Environment string
+}
+
+type RouteMatch struct {
+	RouteID     string
+	Environment string
+	Host        string
+	PathPrefix  string
+}
+
 type ScalingPolicy struct {
 	ID                  string
 	DefinitionID        string
@@ -215,15 +260,22 @@ type ScalingPolicy struct {
 type ServiceRegistry struct {
 	ID                 string
 	ServiceName        string
-	InstanceID         string
+	InstanceID         *string
 	Environment        string
 	EndpointUrl        string
 	HealthCheckUrl     *string
 	IsHealthy          bool
 	LoadBalancerWeight int
-	Metadata           []byte
+	Metadata           Labels
 	RegisteredAt       time.Time
 	LastHeartbeat      time.Time
+	TtlSeconds         *int
+}
+
+type TrafficFollower struct {
+	ID     string
+	Name   string
+	SeenAt time.Time
 }
 
 type Workload struct {
