@@ -85,11 +85,12 @@ func instance(t *testing.T, text string) fleet.Instance {
 
 func TestPlan(t *testing.T) {
 	v1 := deployment("d1", "v1", 2, fleet.DeploymentCompleted)
+	v1.Rollout.DrainTime = 30
 	going := func(tag string, after int) fleet.Deployment {
 		return deployment("d2", tag, after, fleet.DeploymentInProgress)
 	}
 	removal := going("v1", 0)
-	removal.Removal = true
+	removal.Removal, removal.Rollout.DrainTime = true, 30
 	tests := []struct {
 		name      string
 		target    *fleet.Deployment
