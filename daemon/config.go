@@ -25,6 +25,8 @@ type Database struct {
 type Config struct {
 	// Listen is the address of the API.
 	Listen string
+	// Traffic is how requests of the services' users come in.
+	Traffic Traffic
 	// DataDir holds the daemon's files: keys, the first administrator's token, its own Postgres.
 	DataDir  string
 	Database Database
@@ -84,6 +86,7 @@ func (c Config) Check() error {
 	if c.Resync < time.Second {
 		errs = append(errs, fmt.Errorf("resync interval %s is below one second", c.Resync))
 	}
+	errs = append(errs, c.Traffic.check()...)
 	if err := errors.Join(errs...); err != nil {
 		return fleet.Errorf(fleet.ErrInvalid, "%v", err)
 	}

@@ -31,11 +31,12 @@ const (
 // Daemon is a wedsyncd that has not been started yet, or runs, or has ended.
 type Daemon struct {
 	config   Config
-	listener net.Listener
+	listener net.Listener // of the API
+	traffic  net.Listener
 }
 
-// New checks the configuration, takes the API's address and prepares the data
-// directory. Nothing else is touched before Run.
+// New checks the configuration, takes the addresses of API and traffic and
+// prepares the data directory. Nothing else is touched before Run.
 func New(c Config) (*Daemon, error) {
 	if err := prepare(c); err != nil {
 		return nil, err
@@ -44,7 +45,11 @@ func New(c Config) (*Daemon, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for the API: %w; choose another address with --listen or WEDSYNC_LISTEN", err)
 	}
-	return &Daemon{config: c, listener: listener}, nil
+	traffic, err := c.Traffic.listen()
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return &Daemon{config: c, listener: listener, traffic: traffic}, nil
 }
 
 // prepare checks a configuration and makes the data directory. Others may pass
@@ -62,11 +67,14 @@ func prepare(c Config) error {
 // Addr is the address of the API.
 func (d *Daemon) Addr() string { return d.listener.Addr().String() }
 
+// TrafficAddr is the address of the balancer.
+func (d *Daemon) TrafficAddr() string { return d.traffic.Addr().String() }
+
 // Run works until the context ends, then ends in order: requests under way are
 // answered, the loops stop, and the daemon's own Postgres with them. Containers
 // go on running.
 func (d *Daemon) Run(ctx context.Context) (err error) {
-	defer func() { _ = d.listener.Close() }()
+	defer func() { _, _ = d.listener.Close(), d.traffic.Close() }()
 	c, log := d.config, d.config.Logger
 	db, err := c.reach(ctx, log, false)
 	if err != nil {
@@ -81,7 +89,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer p.close()
-	log.Info("wedsyncd is ready", "address", d.Addr(), "version", c.Version, "data_dir", c.DataDir, "engine", p.engine.Host())
+	log.Info("wedsyncd is ready", "address", d.Addr(), "traffic", d.TrafficAddr(), "version", c.Version, "data_dir", c.DataDir, "engine", p.engine.Host())
 	return p.run(ctx, d.listener, db)
 }
 
@@ -93,6 +101,7 @@ type parts struct {
 	controller *deploy.Controller
 	monitor    *health.Monitor
 	handler    http.Handler
+	balance    *balance
 }
 
 func (p *parts) close() {
@@ -128,7 +137,9 @@ func (d *Daemon) assemble(ctx context.Context, db *database) (_ *parts, err erro
 	if err := tokens.EnsureBootstrap(ctx, secret); err != nil {
 		return nil, err
 	}
-	return c.wire(store, engine, tokens), nil
+	p := c.wire(store, engine, tokens)
+	p.balance = c.newBalance(d.traffic, store)
+	return p, nil
 }
 
 func (c Config) open(ctx context.Context, db *database) (*postgres.Store, error) {
@@ -162,10 +173,11 @@ func (c Config) wire(store *postgres.Store, engine *docker.Engine, tokens *acces
 	return p
 }
 
-// run serves the API, and leads as soon as no other daemon does.
+// run serves API and traffic, and leads as soon as no other daemon does.
 func (p *parts) run(ctx context.Context, listener net.Listener, db *database) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serve(groupCtx, listener, p.handler, p.log) })
+	group.Go(func() error { return p.balance.run(groupCtx) })
 	group.Go(func() error { return p.store.Lead(groupCtx, p.lead) })
 	group.Go(func() error { return db.keep(groupCtx) })
 	err := group.Wait()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/signal"
 	"strconv"
@@ -45,6 +46,27 @@ type serveCommand struct {
 	Listen    string        `help:"Address of the API." env:"WEDSYNC_LISTEN" default:"127.0.0.1:7266"`
 	HostPorts string        `help:"Range of host ports that published ports are taken from." env:"WEDSYNC_HOST_PORTS" default:"20000-29999"`
 	Resync    time.Duration `help:"Time between two full comparisons with the engine." env:"WEDSYNC_RESYNC" default:"30s"`
+	trafficOptions
+}
+
+// trafficOptions are the flags of what leads requests to services.
+type trafficOptions struct {
+	TrafficListen         string        `help:"Address that requests to services come in at." env:"WEDSYNC_TRAFFIC_LISTEN" default:"127.0.0.1:7280"`
+	TrafficDomain         string        `help:"Domain of the services' own hosts, SERVICE.ENVIRONMENT.DOMAIN." env:"WEDSYNC_TRAFFIC_DOMAIN" default:"localhost"`
+	TrafficTrustedProxies []string      `help:"Networks, such as 10.0.0.0/8, whose X-Forwarded headers are believed." env:"WEDSYNC_TRAFFIC_TRUSTED_PROXIES"`
+	TrafficDrainTime      time.Duration `help:"How long requests under way may go on when the daemon ends." env:"WEDSYNC_TRAFFIC_DRAIN_TIME" default:"30s"`
+}
+
+func (o trafficOptions) config() (daemon.Traffic, error) {
+	t := daemon.Traffic{Listen: o.TrafficListen, Domain: o.TrafficDomain, DrainTime: o.TrafficDrainTime}
+	for _, s := range o.TrafficTrustedProxies {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return t, fmt.Errorf("trusted proxy %q is not a network in CIDR form, such as 10.0.0.0/8", s)
+		}
+		t.TrustedProxies = append(t.TrustedProxies, p)
+	}
+	return t, nil
 }
 
 func (s *serveCommand) Run(ctx context.Context, o *options) error {
@@ -53,6 +75,9 @@ func (s *serveCommand) Run(ctx context.Context, o *options) error {
 		return err
 	}
 	if c.HostPorts, err = portRange(s.HostPorts); err != nil {
+		return err
+	}
+	if c.Traffic, err = s.trafficOptions.config(); err != nil {
 		return err
 	}
 	c.Listen, c.Resync = s.Listen, s.Resync
@@ -99,6 +124,7 @@ func (o *options) config() (daemon.Config, error) {
 		Database:     daemon.Database{URL: o.DatabaseURL, MigrateURL: o.MigrateDatabaseURL},
 		Environments: o.Environments,
 		HostPorts:    [2]int{20000, 29999},
+		Traffic:      daemon.Traffic{Domain: "localhost"},
 		Resync:       30 * time.Second,
 		Version:      version,
 		Logger:       o.logger(),

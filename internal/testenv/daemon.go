@@ -34,6 +34,8 @@ const startPatience = 60 * time.Second
 type DaemonHandle struct {
 	// Endpoint and Token reach its API as an administrator.
 	Endpoint, Token string
+	// Traffic is the address of its balancer.
+	Traffic string
 	// DataDir is its data directory, DB its database.
 	DataDir string
 	DB      DB
@@ -127,7 +129,10 @@ func newDaemon(t testing.TB, options []DaemonOption) *DaemonHandle {
 		Docker(t)
 	}
 	d.binary = wedsyncd(t, d.tags)
-	d.listen = d.freeAddress(t)
+	d.listen, d.Traffic = d.freeAddress(t), d.freeAddress(t)
+	for d.Traffic == d.listen {
+		d.Traffic = d.freeAddress(t)
+	}
 	d.Endpoint = "http://" + d.listen
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -201,7 +206,7 @@ func (d *DaemonHandle) Start(t testing.TB) {
 // Launch starts the daemon and does not wait.
 func (d *DaemonHandle) Launch(t testing.TB) {
 	t.Helper()
-	cmd := d.command("serve", "--listen", d.listen, "--data-dir", d.DataDir, "--log-level", "debug", "--host-ports", hostPorts())
+	cmd := d.command("serve", "--listen", d.listen, "--traffic-listen", d.Traffic, "--data-dir", d.DataDir, "--log-level", "debug", "--host-ports", hostPorts())
 	cmd.Env = append(cmd.Env, "WEDSYNC_BOOTSTRAP_TOKEN="+d.Token)
 	cmd.Stdout, cmd.Stderr = d.log, d.log
 	if err := cmd.Start(); err != nil {

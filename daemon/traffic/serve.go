@@ -1,0 +1,200 @@
+package traffic
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
+)
+
+// newProxy is the proxy that carries what the balancer has checked.
+func (b *Balancer) newProxy() *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Rewrite:        rewrite,
+		Transport:      b,
+		BufferPool:     &copyBuffers,
+		ModifyResponse: b.respond,
+		ErrorHandler:   b.explainTo,
+		ErrorLog:       slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id := requestID(r)
+	m, no := b.locate(r)
+	if no != nil {
+		b.refuse(w, r, *no, id)
+		return
+	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	x := &exchange{match: m, started: time.Now(), requestID: id, forwarded: b.readForwarded(r), cancel: cancel}
+	x.choose(r)
+	controller := http.NewResponseController(w)
+	x.watch.response, x.watch.idle = time.Duration(m.limits.ResponseTimeout)*time.Second, time.Duration(m.limits.IdleTimeout)*time.Second
+	x.watch.cancel, x.watch.controller = cancel, controller
+	hasBody := r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody
+	if hasBody {
+		x.upload = newUpload(r, m.limits.maxBody, x.watch.uploaded)
+		if r.ProtoMajor == 1 {
+			_ = controller.EnableFullDuplex()
+		}
+	}
+	x.watch.start(hasBody)
+	defer x.end(controller)
+	// The server keeps its own request: what it noted there of a body that the
+	// client waits to send is not to be changed.
+	b.proxy.ServeHTTP(w, r.WithContext(context.WithValue(ctx, exchangeKey{}, x)))
+}
+
+// end lets go of all that the exchange holds, also when its answer broke off.
+func (x *exchange) end(controller *http.ResponseController) {
+	x.watch.stop()
+	if x.upload != nil {
+		x.upload.finish(controller)
+	}
+	x.cancel(nil)
+	if x.backend != nil {
+		x.backend.leave()
+	}
+}
+
+// locate finds the match of a request, and checks what can be checked before an
+// instance is asked.
+func (b *Balancer) locate(r *http.Request) (match, *refusal) {
+	if r.Method == http.MethodConnect {
+		return match{}, &refuseMethod
+	}
+	host, ok := hostName(r.Host)
+	if !ok {
+		return match{}, &refuseBadHost
+	}
+	if !strings.HasPrefix(r.URL.Path, "/") || !resolved(r.URL.Path) {
+		return match{}, &refusePath
+	}
+	m, ok := b.table.Load().find(host, r.URL.Path)
+	switch {
+	case !ok:
+		return match{}, &refuseHost
+	case r.ContentLength > m.limits.maxBody:
+		return match{}, &refuseBody
+	case m.limits.maxHeader < grammar.MaxHeaderBytes && headerBytes(r) > m.limits.maxHeader:
+		return match{}, &refuseHeader
+	}
+	return m, nil
+}
+
+// choose finds out where the request wants to go: to the replicas of a deployment
+// in progress, or to those before them, or to the instance where the client was.
+func (x *exchange) choose(r *http.Request) {
+	x.ring = x.pool.all
+	if x.pool.incoming != nil {
+		switch x.wish(r) {
+		case "always":
+			x.ring = x.pool.incoming
+		case "never":
+			x.ring = x.pool.before
+		}
+	}
+	if name := x.limits.StickyCookie; name != "" {
+		if c, err := r.Cookie(name); err == nil {
+			x.sticky = x.ring.byToken[c.Value]
+		}
+	}
+}
+
+// wish is what the route's canary header or cookie says.
+func (x *exchange) wish(r *http.Request) string {
+	if name := x.limits.CanaryHeader; name != "" {
+		if v := r.Header.Get(name); v != "" {
+			return v
+		}
+	}
+	if name := x.limits.CanaryCookie; name != "" {
+		if c, err := r.Cookie(name); err == nil {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// rewrite is the request as the instance sees it: as it came, with what tells of
+// the client.
+func rewrite(p *httputil.ProxyRequest) {
+	x := exchangeOf(p.In.Context())
+	p.Out.URL.RawQuery = p.In.URL.RawQuery
+	p.Out.Host = p.In.Host
+	x.forwarded.write(p.Out.Header)
+	p.Out.Header["X-Request-Id"] = []string{x.requestID}
+	if x.limits.StripPrefix && x.prefix != "/" {
+		p.Out.URL.Path = "/" + strings.TrimPrefix(strings.TrimPrefix(p.Out.URL.Path, x.prefix), "/")
+		if raw, ok := strings.CutPrefix(p.Out.URL.RawPath, x.prefix); ok {
+			p.Out.URL.RawPath = "/" + strings.TrimPrefix(raw, "/")
+		} else {
+			p.Out.URL.RawPath = ""
+		}
+		p.Out.Header["X-Forwarded-Prefix"] = []string{x.prefix}
+	} else {
+		delete(p.Out.Header, "X-Forwarded-Prefix")
+	}
+}
+
+// respond adds the balancer's own to an answer.
+func (b *Balancer) respond(res *http.Response) error {
+	x := exchangeOf(res.Request.Context())
+	res.Header["X-Request-Id"] = []string{x.requestID}
+	if name := x.limits.StickyCookie; name != "" && x.sticky != x.backend {
+		c := http.Cookie{
+			Name: name, Value: x.backend.token, Path: "/", HttpOnly: true,
+			SameSite: http.SameSiteLaxMode, Secure: x.forwarded.proto == "https",
+		}
+		res.Header.Add("Set-Cookie", c.String())
+	}
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		release(res.Request.Context())
+		return nil
+	}
+	if x.upload != nil && !x.upload.finished() && res.Request.ProtoMajor == 1 {
+		// The answer comes before the request has: nobody knows where the next one begins.
+		res.Header.Set("Connection", "close")
+	}
+	return nil
+}
+
+// explainTo answers a request that no instance has answered.
+func (b *Balancer) explainTo(w http.ResponseWriter, r *http.Request, err error) {
+	x := exchangeOf(r.Context())
+	if errors.Is(context.Cause(r.Context()), context.Canceled) {
+		b.refused.count("client_gone")
+		panic(http.ErrAbortHandler) // nobody is there to answer
+	}
+	b.log.Debug("no answer", "service", x.pool.service, "environment", x.pool.environment, "request_id", x.requestID, "error", err)
+	x.watch.answered()
+	b.refuse(w, r, explain(r.Context(), err), x.requestID)
+}
+
+func (b *Balancer) refuse(w http.ResponseWriter, r *http.Request, f refusal, id string) {
+	b.refused.count(f.kind)
+	w.Header()["X-Request-Id"] = []string{id}
+	f.write(w, r, id)
+}
+
+// buffers are what answers are copied through.
+type buffers struct{ pool sync.Pool }
+
+var copyBuffers = buffers{sync.Pool{New: func() any { return new([32 << 10]byte) }}}
+
+// Get implements httputil.BufferPool.
+func (b *buffers) Get() []byte {
+	buf, _ := b.pool.Get().(*[32 << 10]byte)
+	return buf[:]
+}
+
+// Put implements httputil.BufferPool.
+func (b *buffers) Put(p []byte) { b.pool.Put((*[32 << 10]byte)(p)) }
