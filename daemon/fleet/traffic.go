@@ -39,6 +39,9 @@ type Endpoint struct {
 // External reports whether the endpoint is of something that wedsyncd does not run.
 func (e Endpoint) External() bool { return e.InstanceID == "" }
 
+// Service is a name under which instances answer in an environment.
+type Service struct{ Name, Environment string }
+
 // Split shares the requests of one workload out between the replicas of the
 // deployment in progress and those that were there before.
 type Split struct {
@@ -68,6 +71,8 @@ type Route struct {
 
 // Traffic is all that decides where requests go, as of one moment.
 type Traffic struct {
+	// Services are those that are meant to run, whether they have endpoints or not.
+	Services []Service
 	// Endpoints are by service, environment and identifier.
 	Endpoints []Endpoint
 	// Draining are the instances that are out of service and run on until their

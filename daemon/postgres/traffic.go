@@ -19,6 +19,11 @@ func (s *Store) Traffic(ctx context.Context) (fleet.Traffic, error) {
 			return err
 		}
 		all.Endpoints = convertAll(endpoints, endpoint)
+		services, err := t.ListServices(ctx)
+		if err != nil {
+			return err
+		}
+		all.Services = convertAll(services, func(r dbsqlc.ListServicesRow) fleet.Service { return fleet.Service(r) })
 		splits, err := t.ListSplits(ctx)
 		if err != nil {
 			return err

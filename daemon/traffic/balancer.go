@@ -62,6 +62,9 @@ func (b *Balancer) Receive(t fleet.Traffic) {
 	defer b.mu.Unlock()
 	kept := make(map[backendKey]*backend, len(t.Endpoints))
 	services := make(map[serviceKey][]fleet.Endpoint)
+	for _, s := range t.Services {
+		services[serviceKey{s.Name, s.Environment}] = nil
+	}
 	for _, e := range t.Endpoints {
 		key := backendKey{e.ID, e.URL}
 		known, ok := b.backends[key]

@@ -22,6 +22,7 @@ const testDomain = "localhost"
 type world struct {
 	*Balancer
 	t       testing.TB
+	made    int // endpoints, so far
 	addr    string
 	traffic fleet.Traffic
 }
@@ -59,7 +60,8 @@ func (w *world) instance(service string, h http.Handler) string {
 }
 
 func (w *world) endpoint(service, url string) string {
-	id := fmt.Sprintf("%s-%d", service, len(w.traffic.Endpoints))
+	id := fmt.Sprintf("%s-%d", service, w.made)
+	w.made++
 	w.traffic.Endpoints = append(w.traffic.Endpoints, fleet.Endpoint{
 		ID: id, InstanceID: id, ServiceName: service, Environment: "staging", URL: url, Healthy: true, Weight: 100,
 		DefinitionID: "d", DeploymentID: "live",
@@ -163,3 +165,9 @@ func await(t testing.TB, what string, holds func() bool) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// echo answers with the request's body, while it still comes.
+var echo = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	_ = http.NewResponseController(w).EnableFullDuplex()
+	_, _ = io.Copy(w, r.Body)
+})

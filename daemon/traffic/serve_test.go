@@ -215,7 +215,6 @@ func TestBoundsRequests(t *testing.T) {
 func TestEndsWhatStandsStill(t *testing.T) {
 	w := newWorld(t)
 	release := make(chan struct{})
-	t.Cleanup(func() { close(release) })
 	w.instance("api", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/slow":
@@ -228,6 +227,7 @@ func TestEndsWhatStandsStill(t *testing.T) {
 			_, _ = io.Copy(io.Discard, r.Body)
 		}
 	}))
+	t.Cleanup(func() { close(release) }) // before the instance's server waits for its requests
 	w.route("api", "a.example", func(r *grammar.Routing) { r.ResponseTimeout, r.IdleTimeout = 1, 1 })
 	if status, _ := w.get("a.example", "/slow"); status != 504 {
 		t.Errorf("answer that does not begin: %d", status)
@@ -271,6 +271,7 @@ func TestAnswersBeforeTheBody(t *testing.T) {
 	var asked atomic.Int32
 	w.instance("api", http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
+		_ = http.NewResponseController(rw).EnableFullDuplex() // it does not wait for the rest
 		rw.WriteHeader(http.StatusForbidden)
 		_, _ = io.WriteString(rw, "no")
 	}))
@@ -310,6 +311,7 @@ func TestStreamsBothWays(t *testing.T) {
 	w.instance("api", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		c := http.NewResponseController(rw)
 		_ = c.EnableFullDuplex()
+		_ = c.Flush()
 		b := make([]byte, 16)
 		for {
 			n, err := r.Body.Read(b)
@@ -352,7 +354,7 @@ func TestStreamsBothWays(t *testing.T) {
 // Large bodies are not kept on the way.
 func TestLargeBodies(t *testing.T) {
 	w := newWorld(t)
-	w.instance("api", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _, _ = io.Copy(rw, r.Body) }))
+	w.instance("api", echo)
 	const size = 64 << 20
 	res, err := client.Do(w.request(http.MethodPost, "api", "/", io.LimitReader(zeros{}, size)))
 	if err != nil {
@@ -427,7 +429,7 @@ func TestServerSentEvents(t *testing.T) {
 // and is left alone after the first.
 func TestConnectErrorsAreRetried(t *testing.T) {
 	w := newWorld(t)
-	w.instance("api", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _, _ = io.Copy(rw, r.Body) }))
+	w.instance("api", echo)
 	w.instance("api", says("x"))
 	w.remove("api-1")
 	dead := w.endpoint("api", "http://"+closedAddress(t))
@@ -486,7 +488,7 @@ func TestBrokenAnswersAreRetriedWhereThatIsSafe(t *testing.T) {
 			w := newWorld(t)
 			var asked atomic.Int32
 			w.instance("api", breaks(&asked))
-			w.instance("api", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _, _ = io.Copy(rw, r.Body) }))
+			w.instance("api", echo)
 			failed := 0
 			for range 4 {
 				r := w.request(tt.method, "api", "/", strings.NewReader(tt.body))
@@ -673,7 +675,7 @@ func TestDrains(t *testing.T) {
 func TestChurn(t *testing.T) {
 	w := newWorld(t)
 	serve := func() string {
-		return w.instance("api", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { _, _ = io.Copy(rw, r.Body) }))
+		return w.instance("api", echo)
 	}
 	serve()
 	serve()

@@ -202,6 +202,39 @@ func (q *Queries) ListLoads(ctx context.Context) ([]BalancerLoad, error) {
 	return items, nil
 }
 
+const listServices = `-- name: ListServices :many
+SELECT DISTINCT (d.config_snapshot ->> 'service_name')::text AS name, d.environment
+FROM workloads w JOIN deployment_history d ON d.id = w.target_deployment_id
+WHERE NOT d.is_removal
+ORDER BY name, d.environment
+`
+
+type ListServicesRow struct {
+	Name        string
+	Environment string
+}
+
+// ListServices are the services that are meant to run.
+func (q *Queries) ListServices(ctx context.Context) ([]ListServicesRow, error) {
+	rows, err := q.db.Query(ctx, listServices)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListServicesRow
+	for rows.Next() {
+		var i ListServicesRow
+		if err := rows.Scan(&i.Name, &i.Environment); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listSplits = `-- name: ListSplits :many
 SELECT id, definition_id, environment, (rollout_state ->> 'weight')::int AS weight
 FROM deployment_history

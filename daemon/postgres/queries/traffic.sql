@@ -17,6 +17,13 @@ SELECT id FROM container_instances
 WHERE draining_since IS NOT NULL AND current_status NOT IN ('terminated', 'stopped')
 ORDER BY id;
 
+-- ListServices are the services that are meant to run.
+-- name: ListServices :many
+SELECT DISTINCT (d.config_snapshot ->> 'service_name')::text AS name, d.environment
+FROM workloads w JOIN deployment_history d ON d.id = w.target_deployment_id
+WHERE NOT d.is_removal
+ORDER BY name, d.environment;
+
 -- Splits are the shares of the deployments in progress that have one.
 -- name: ListSplits :many
 SELECT id, definition_id, environment, (rollout_state ->> 'weight')::int AS weight
