@@ -135,6 +135,7 @@ func (s *Store) UpdateRoute(ctx context.Context, id string, change func(*fleet.R
 		if err := change(&after); err != nil {
 			return "", err
 		}
+		after.ID, after.Name, after.Environment = before.ID, before.Name, before.Environment
 		if reflect.DeepEqual(before, after) {
 			return id, nil
 		}

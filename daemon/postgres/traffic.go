@@ -3,8 +3,11 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres/dbsqlc"
@@ -60,6 +63,10 @@ func (s *Store) Endpoints(ctx context.Context, f fleet.EndpointFilter) ([]fleet.
 // SetWeight implements httpapi.Store.
 func (s *Store) SetWeight(ctx context.Context, serviceName, instanceID string, weight int, reason string) (fleet.Endpoint, error) {
 	_, _, err := s.mutate(ctx, "set weight", func(t *transaction) (string, error) {
+		// The instance first, like everybody whose change of it reaches the registry.
+		if _, err := t.LockInstance(ctx, instanceID); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return "", err
+		}
 		row, err := t.LockEndpoint(ctx, instanceID)
 		if err == nil && row.ServiceName != serviceName {
 			err = fleet.Errorf(fleet.ErrNotFound, "service %q has no instance %s", serviceName, instanceID)
