@@ -44,7 +44,7 @@ func routeAttributes() map[string]schema.Attribute {
 		"sticky_cookie": optionalString("Cookie that keeps a client at one instance. None when left out.", stringvalidator.LengthAtLeast(1)),
 		"canary_header": optionalString("Header by which a client chooses, while a deployment goes on, between its replicas (`always`) and those that were there before (`never`). "+
 			"None when left out.", stringvalidator.LengthAtLeast(1)),
-		"canary_cookie":    optionalString("Cookie by which a client chooses likewise. None when left out.", stringvalidator.LengthAtLeast(1)),
+		"canary_cookie":    optionalString("Cookie by which a client chooses like by `canary_header`. None when left out.", stringvalidator.LengthAtLeast(1)),
 		"strip_prefix":     defaultBool("Take the path prefix away before a request goes on."),
 		"max_body_size":    defaultString("Largest body of a request, such as `64Mi`.", d.MaxBodySize),
 		"max_header_size":  defaultString("Largest head of a request, at most `64Ki`.", d.MaxHeaderSize),

@@ -205,7 +205,9 @@ func TestEveryFieldArrives(t *testing.T) {
 	arrives(t, routeToAPI)
 	// What is above an endpoint names its service. An instance, as the filled one is, is not external.
 	arrives(t, func(e fleet.Endpoint) api.ServiceInstance {
-		e.TTL *= time.Second
+		if e.TTL > 0 {
+			e.TTL = time.Minute // the wire has whole seconds
+		}
 		i := endpointToAPI(e)
 		i.External = !i.External
 		return i

@@ -197,7 +197,7 @@ func (s *Store) RecordLoads(ctx context.Context, followerID string, loads []flee
 		return fmt.Errorf("encode loads: %w", err)
 	}
 	return s.write(ctx, "record loads", func(t *transaction) error {
-		if err := t.Queries.RecordLoads(ctx, dbsqlc.RecordLoadsParams{FollowerID: followerID, Loads: encoded}); err != nil {
+		if err := t.RecordLoads(ctx, dbsqlc.RecordLoadsParams{FollowerID: followerID, Loads: encoded}); err != nil {
 			return err
 		}
 		return t.PruneLoads(ctx)
