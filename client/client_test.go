@@ -168,6 +168,38 @@ func TestRequests(t *testing.T) {
 		{"delete network", func(ctx context.Context, c *client.Client) error {
 			return c.DeleteNetwork(ctx, id)
 		}, seen{Method: "DELETE", URI: "/api/containers/networks/" + id}},
+		{"list services", func(ctx context.Context, c *client.Client) error {
+			_, err := c.ListServices(ctx, api.ListServicesOptions{Environment: "staging", ServiceName: "api"})
+			return err
+		}, seen{Method: "GET", URI: "/api/containers/services?environment=staging&service_name=api"}},
+		{"discover", func(ctx context.Context, c *client.Client) error {
+			no := false
+			_, err := c.DiscoverService(ctx, "api", api.DiscoverRequest{Environment: "staging", Filters: &api.ServiceFilters{IsHealthy: &no}})
+			return err
+		}, seen{Method: "POST", URI: "/api/containers/services/api/discover", Body: `{"environment":"staging","filters":{"is_healthy":false}}`}},
+		{"set weight", func(ctx context.Context, c *client.Client) error {
+			_, err := c.SetWeight(ctx, "api", id, api.WeightRequest{Weight: 0, Reason: "look"})
+			return err
+		}, seen{Method: "PUT", URI: "/api/containers/services/api/instances/" + id + "/weight", Body: `{"weight":0,"reason":"look"}`}},
+		{"create route", func(ctx context.Context, c *client.Client) error {
+			_, err := c.CreateRoute(ctx, api.CreateRouteRequest{Name: "shop"})
+			return err
+		}, seen{Method: "POST", URI: "/api/containers/routes", Body: `"name":"shop"`}},
+		{"get route", func(ctx context.Context, c *client.Client) error {
+			_, err := c.GetRoute(ctx, id)
+			return err
+		}, seen{Method: "GET", URI: "/api/containers/routes/" + id}},
+		{"list routes", func(ctx context.Context, c *client.Client) error {
+			_, err := c.ListRoutes(ctx, api.ListRoutesOptions{Page: page, Environment: "staging", ServiceName: "api", Name: "shop"})
+			return err
+		}, seen{Method: "GET", URI: "/api/containers/routes?cursor=c%2F1&environment=staging&limit=7&name=shop&service_name=api"}},
+		{"update route", func(ctx context.Context, c *client.Client) error {
+			_, err := c.UpdateRoute(ctx, id, api.UpdateRouteRequest{Hosts: &[]string{}})
+			return err
+		}, seen{Method: "PUT", URI: "/api/containers/routes/" + id, Body: `{"hosts":[]}`}},
+		{"delete route", func(ctx context.Context, c *client.Client) error {
+			return c.DeleteRoute(ctx, id)
+		}, seen{Method: "DELETE", URI: "/api/containers/routes/" + id}},
 		{"get instance", func(ctx context.Context, c *client.Client) error {
 			_, err := c.GetInstance(ctx, id)
 			return err

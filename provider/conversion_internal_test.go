@@ -103,6 +103,8 @@ func TestConversionsLeaveNothingOut(t *testing.T) {
 		"network":    networkFromAPI(filled[api.Network](t)),
 		"instance":   instanceFromAPI(filled[api.Instance](t)),
 		"deployment": deploymentFromAPI(filled[api.Deployment](t)),
+		"route":      routeFromAPI(filled[api.Route](t)),
+		"service":    serviceFromAPI(filled[api.Service](t)),
 	}
 	for name, model := range models {
 		noneLeftOut(t, name, reflect.ValueOf(model))
@@ -157,6 +159,17 @@ func TestRequestsCarryEveryField(t *testing.T) {
 	sameJSON(t, createNetworkRequest(networkFromAPI(network)), network, jsonNames(api.CreateNetworkRequest{})...)
 	sameJSON(t, updateNetworkRequest(networkFromAPI(network)), network, jsonNames(api.UpdateNetworkRequest{})...)
 
+	route := filled[api.Route](t)
+	sameJSON(t, createRouteRequest(routeFromAPI(route)), route, jsonNames(api.CreateRouteRequest{})...)
+	sameJSON(t, updateRouteRequest(routeFromAPI(route)), route, jsonNames(api.UpdateRouteRequest{})...)
+	sameJSON(t, routeFromAPI(route).routing(), route, jsonNames(grammar.Routing{})...)
+
+	discovery := filled[api.DiscoverRequest](t)
+	sameJSON(t, serviceDataSourceModel{
+		serviceModel: serviceModel{Environment: types.StringValue(discovery.Environment)}, IsHealthy: types.BoolPointerValue(discovery.Filters.IsHealthy),
+		ImageTag: types.StringValue(discovery.Filters.ImageTag), DeploymentID: types.StringValue(discovery.Filters.DeploymentID), Metadata: discovery.Filters.Metadata,
+	}.request(), discovery, jsonNames(discovery)...)
+
 	settings := filled[api.RolloutConfig](t)
 	rollout := rolloutConfigFromAPI(settings)
 	sameJSON(t, rollout.toAPI(), settings, jsonNames(settings)...)
@@ -186,6 +199,37 @@ func TestRolloutDefaults(t *testing.T) {
 	sameJSON(t, planned.toAPI(), want, jsonNames(want)...)
 	sameJSON(t, rolloutConfigModel{}.rollout(), want, jsonNames(want)...)
 	sameJSON(t, rolloutConfigModel{StartFirst: types.BoolValue(false)}.rollout(), grammar.DefaultRollout(false), jsonNames(want)...)
+}
+
+func TestRouteDefaults(t *testing.T) {
+	want := grammar.DefaultRouting()
+	sameJSON(t, routeModel{}.routing(), want, jsonNames(want)...)
+	planned := map[string]any{}
+	for name, a := range routeAttributes() {
+		switch v := defaultValue(a).(type) {
+		case types.String:
+			planned[name] = v.ValueString()
+		case types.Int64:
+			planned[name] = v.ValueInt64()
+		case types.Bool:
+			planned[name] = v.ValueBool()
+		}
+	}
+	// Null stands for none.
+	but := []string{"sticky_cookie", "canary_header", "canary_cookie", "strip_prefix"}
+	sameJSON(t, planned, want, jsonNames(want, but...)...)
+}
+
+func TestUpdateOfALeastRouteRemoves(t *testing.T) {
+	data, err := json.Marshal(updateRouteRequest(routeFromAPI(api.Route{})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"hosts":[]`, `"sticky_cookie":""`, `"canary_header":""`, `"canary_cookie":""`, `"strip_prefix":false`} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("request lacks %s: %s", want, data)
+		}
+	}
 }
 
 func TestUpdateOfALeastDefinitionRemoves(t *testing.T) {
@@ -241,6 +285,7 @@ func TestAttributePath(t *testing.T) {
 		{"body.environment_config", "environment_config"},
 		{"body.runtime_config.labels.com.example.team", `runtime_config.labels["com.example.team"]`},
 		{"body.replica_count", "replicas"},
+		{"body.hosts[3]", "hosts"},
 		{"query.environment", ""},
 		{"body", ""},
 		{"body.[0]", ""},

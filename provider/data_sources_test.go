@@ -3,7 +3,9 @@ package provider_test
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
@@ -61,6 +63,74 @@ data "wedsync_deployments" "live" {
 	})
 }
 
+func TestTrafficDataSources(t *testing.T) {
+	now := time.Now().UTC()
+	instance := api.ServiceInstance{
+		InstanceID: "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a13", EndpointURL: "http://172.18.0.4:8080", IsHealthy: true, LoadBalancerWeight: 100,
+		LastHeartbeat: now, RegisteredAt: now,
+	}
+	external := instance
+	external.External, external.TTLSeconds, external.Metadata = true, 30, map[string]string{"zone": "eu-1"}
+	config := routeConfig("staging", `hosts = ["shop.example.com"]`) + `
+data "wedsync_route" "by_id" { id = wedsync_route.shop.id }
+data "wedsync_route" "by_name" {
+  environment = wedsync_route.shop.environment
+  name        = wedsync_route.shop.name
+}
+data "wedsync_routes" "of_api" {
+  environment  = "staging"
+  service_name = wedsync_route.shop.service_name
+}
+data "wedsync_routes" "of_none" {
+  name       = "none"
+  depends_on = [wedsync_route.shop]
+}
+data "wedsync_services" "staging" { environment = "staging" }
+data "wedsync_service" "api" {
+  service_name = "api"
+  environment  = "staging"
+  is_healthy   = true
+  metadata     = { zone = "eu-1" }
+}
+data "wedsync_service" "none" {
+  service_name = "none"
+  environment  = "staging"
+}
+`
+	var f *fakeDaemon
+	runSteps(t, func(daemon *fakeDaemon) []resource.TestStep {
+		f = daemon
+		f.change(func(f *fakeDaemon) {
+			f.services = []api.Service{
+				{ServiceName: "api", Environment: "staging", Instances: []api.ServiceInstance{instance, external}, TotalInstances: 2, HealthyInstances: 2},
+				{ServiceName: "api", Environment: "production", Instances: []api.ServiceInstance{instance}, TotalInstances: 1},
+			}
+		})
+		return []resource.TestStep{{Config: config, ConfigStateChecks: []statecheck.StateCheck{
+			has("data.wedsync_route.by_id", at("hosts"), knownvalue.SetExact([]knownvalue.Check{knownvalue.StringExact("shop.example.com")})),
+			has("data.wedsync_route.by_name", at("strategy"), knownvalue.StringExact("round_robin")),
+			has("data.wedsync_routes.of_api", at("routes"), knownvalue.ListSizeExact(1)),
+			has("data.wedsync_routes.of_none", at("routes"), knownvalue.ListExact(nil)),
+			has("data.wedsync_services.staging", at("services"), knownvalue.ListSizeExact(1)),
+			has("data.wedsync_service.api", at("healthy_instances"), knownvalue.Int64Exact(2)),
+			has("data.wedsync_service.api", at("instances"), knownvalue.ListPartial(map[int]knownvalue.Check{
+				0: knownvalue.ObjectPartial(map[string]knownvalue.Check{"endpoint_url": knownvalue.StringExact("http://172.18.0.4:8080"), "ttl_seconds": knownvalue.Null()}),
+				1: knownvalue.ObjectPartial(map[string]knownvalue.Check{"external": knownvalue.Bool(true), "ttl_seconds": knownvalue.Int64Exact(30)}),
+			})),
+			has("data.wedsync_service.none", at("instances"), knownvalue.ListExact(nil)),
+			has("data.wedsync_service.none", at("total_instances"), knownvalue.Int64Exact(0)),
+		}}}
+	})
+	f.change(func(f *fakeDaemon) {
+		filtered := func(r api.DiscoverRequest) bool {
+			return r.Filters != nil && r.Filters.IsHealthy != nil && *r.Filters.IsHealthy && r.Filters.Metadata["zone"] == "eu-1"
+		}
+		if !slices.ContainsFunc(f.discoveries, filtered) {
+			t.Errorf("discoveries are %+v; want one with the filters", f.discoveries)
+		}
+	})
+}
+
 func TestDataSourcesReadAllPages(t *testing.T) {
 	const total = 1201
 	runSteps(t, func(f *fakeDaemon) []resource.TestStep {
@@ -81,6 +151,8 @@ func TestDataSourceErrors(t *testing.T) {
 		return []resource.TestStep{
 			{Config: `data "wedsync_container_definition" "x" { name = "nobody" }`, ExpectError: regexp.MustCompile(`there is no container definition "nobody"`)},
 			{Config: `data "wedsync_container_definition" "x" {}`, ExpectError: regexp.MustCompile(`Exactly one of these attributes must be configured: \[id,name\]`)},
+			{Config: `data "wedsync_route" "x" { environment = "staging" }`, ExpectError: regexp.MustCompile(`Exactly one of these attributes must be configured: \[id,name\]`)},
+			{Config: "data \"wedsync_route\" \"x\" {\n  environment = \"staging\"\n  name = \"no\"\n}", ExpectError: regexp.MustCompile(`there is no route "no"`)},
 			{Config: `data "wedsync_network" "x" { network_name = "app" }`, ExpectError: regexp.MustCompile(`must be configured together`)},
 		}
 	})

@@ -94,6 +94,9 @@ func fieldPath(at path.Path, field string) (path.Path, bool) {
 			name = known
 		}
 		at = at.AtName(name)
+		if isSet(name) {
+			return at, true // the wire's indices say nothing about a set
+		}
 		for index := range strings.SplitSeq(strings.Trim(m[2], "[]"), "][") {
 			if n, err := strconv.Atoi(index); err == nil {
 				at = at.AtListIndex(n)
@@ -106,5 +109,7 @@ func fieldPath(at path.Path, field string) (path.Path, bool) {
 	}
 	return at, true
 }
+
+func isSet(name string) bool { return name == "hosts" || name == "path_prefixes" }
 
 func isMap(name string) bool { return name == "environment_config" || name == "labels" }

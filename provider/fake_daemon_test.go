@@ -31,6 +31,9 @@ type fakeDaemon struct {
 	secrets     map[string]api.RegistryCredentials
 	networks    []api.Network
 	deployments []api.Deployment
+	routes      []api.Route
+	services    []api.Service
+	discoveries []api.DiscoverRequest
 	deploys     []api.DeployRequest
 	released    bool
 	revoked     bool // the token
@@ -63,6 +66,13 @@ func startFakeDaemon(t *testing.T) *fakeDaemon {
 		"GET /api/containers/networks/{id}":            f.getNetwork,
 		"PUT /api/containers/networks/{id}":            f.updateNetwork,
 		"DELETE /api/containers/networks/{id}":         f.deleteNetwork,
+		"GET /api/containers/routes":                   f.listRoutes,
+		"POST /api/containers/routes":                  f.createRoute,
+		"GET /api/containers/routes/{id}":              f.getRoute,
+		"PUT /api/containers/routes/{id}":              f.updateRoute,
+		"DELETE /api/containers/routes/{id}":           f.deleteRoute,
+		"GET /api/containers/services":                 f.listServices,
+		"POST /api/containers/services/{id}/discover":  f.discover,
 		"POST /api/containers/instances/{id}/deploy":   f.deploy,
 		"DELETE /api/containers/instances/{id}/deploy": f.remove,
 		"GET /api/containers/instances":                f.listInstances,
@@ -344,6 +354,122 @@ func (f *fakeDaemon) deleteNetwork(r *http.Request) (int, any) {
 	}
 	f.networks[i].IsActive = false
 	return 204, nil
+}
+
+// Routes and services.
+
+func (f *fakeDaemon) route(r *http.Request) int {
+	return index(f.routes, func(route api.Route) bool { return route.ID == r.PathValue("id") })
+}
+
+func (f *fakeDaemon) listRoutes(r *http.Request) (int, any) {
+	all := selected(f.routes, func(route api.Route) bool {
+		return asked(r, "environment", route.Environment) && asked(r, "service_name", route.ServiceName) && asked(r, "name", route.Name)
+	})
+	page, next := paged(r, all)
+	return 200, api.RouteList{Routes: page, TotalCount: len(all), NextCursor: next}
+}
+
+// conflict is the answer to a host that another environment has.
+func (f *fakeDaemon) conflict(id, environment string, hosts []string) (api.Problem, bool) {
+	for _, other := range f.routes {
+		for _, host := range hosts {
+			if other.ID != id && other.Environment != environment && slices.Contains(other.Hosts, host) {
+				p := refuse(409, api.CodeConflict, "a host is taken")
+				p.Errors = []api.FieldError{{Location: "body.hosts", Message: fmt.Sprintf("host %q belongs to a route of another environment", host)}}
+				return p, true
+			}
+		}
+	}
+	return api.Problem{}, false
+}
+
+func (f *fakeDaemon) createRoute(r *http.Request) (int, any) {
+	in, err := decode[api.CreateRouteRequest](r)
+	if err != nil {
+		return unreadable(err)
+	}
+	if p, taken := f.conflict("", in.Environment, in.Hosts); taken {
+		return 409, p
+	}
+	now := time.Now().UTC()
+	route := api.Route{
+		ID: f.id(), Name: in.Name, Environment: in.Environment, ServiceName: in.ServiceName, Hosts: in.Hosts, PathPrefixes: in.PathPrefixes,
+		Strategy: in.Strategy, StickyCookie: in.StickyCookie, CanaryHeader: in.CanaryHeader, CanaryCookie: in.CanaryCookie,
+		StripPrefix: in.StripPrefix, MaxBodySize: in.MaxBodySize, MaxHeaderSize: in.MaxHeaderSize,
+		ResponseTimeout: in.ResponseTimeout, IdleTimeout: in.IdleTimeout, MaxRequests: in.MaxRequests, CreatedBy: f.id(), CreatedAt: now, UpdatedAt: now,
+	}
+	f.routes = append(f.routes, route)
+	return 201, route
+}
+
+func (f *fakeDaemon) getRoute(r *http.Request) (int, any) {
+	i := f.route(r)
+	if i < 0 {
+		return notFound("route")
+	}
+	return 200, f.routes[i]
+}
+
+func (f *fakeDaemon) updateRoute(r *http.Request) (int, any) {
+	in, err := decode[api.UpdateRouteRequest](r)
+	if err != nil {
+		return unreadable(err)
+	}
+	i := f.route(r)
+	if i < 0 {
+		return notFound("route")
+	}
+	route := &f.routes[i]
+	if p, taken := f.conflict(route.ID, route.Environment, *in.Hosts); taken {
+		return 409, p
+	}
+	assign(&route.ServiceName, in.ServiceName)
+	assign(&route.Hosts, in.Hosts)
+	assign(&route.PathPrefixes, in.PathPrefixes)
+	assign(&route.Strategy, in.Strategy)
+	assign(&route.StickyCookie, in.StickyCookie)
+	assign(&route.CanaryHeader, in.CanaryHeader)
+	assign(&route.CanaryCookie, in.CanaryCookie)
+	assign(&route.StripPrefix, in.StripPrefix)
+	assign(&route.MaxBodySize, in.MaxBodySize)
+	assign(&route.MaxHeaderSize, in.MaxHeaderSize)
+	assign(&route.ResponseTimeout, in.ResponseTimeout)
+	assign(&route.IdleTimeout, in.IdleTimeout)
+	assign(&route.MaxRequests, in.MaxRequests)
+	route.UpdatedAt = time.Now().UTC()
+	return 200, *route
+}
+
+func (f *fakeDaemon) deleteRoute(r *http.Request) (int, any) {
+	i := f.route(r)
+	if i < 0 {
+		return notFound("route")
+	}
+	f.routes = slices.Delete(f.routes, i, i+1)
+	return 204, nil
+}
+
+func (f *fakeDaemon) listServices(r *http.Request) (int, any) {
+	return 200, api.ServiceList{Services: selected(f.services, func(s api.Service) bool {
+		return asked(r, "environment", s.Environment) && asked(r, "service_name", s.ServiceName)
+	})}
+}
+
+// discover leaves the filters to the daemon, and notes them.
+func (f *fakeDaemon) discover(r *http.Request) (int, any) {
+	in, err := decode[api.DiscoverRequest](r)
+	if err != nil {
+		return unreadable(err)
+	}
+	f.discoveries = append(f.discoveries, in)
+	name := r.PathValue("id")
+	for _, s := range f.services {
+		if s.ServiceName == name && s.Environment == in.Environment {
+			return 200, s
+		}
+	}
+	return 200, api.Service{ServiceName: name, Environment: in.Environment, Instances: []api.ServiceInstance{}}
 }
 
 // Deployments.

@@ -16,6 +16,7 @@ func TestImportByIdentity(t *testing.T) {
 	now := time.Now().UTC()
 	f.definitions = []api.Definition{{ID: f.id(), Name: "wedding-api", Revision: 2, IsActive: true, CreatedAt: now, UpdatedAt: now}}
 	f.networks = []api.Network{{ID: f.id(), NetworkName: "app", Environment: "staging", IsActive: true}}
+	f.routes = []api.Route{{ID: f.id(), Name: "shop", Environment: "staging", ServiceName: "api", PathPrefixes: []string{"/"}}}
 	f.deployments = []api.Deployment{{
 		ID: f.id(), DefinitionID: f.definitions[0].ID, DefinitionRevision: 2, Environment: "staging", IsLive: true, StartedAt: now,
 		DeploymentStatus: api.DeploymentCompleted, DeploymentStrategy: api.StrategyRollingUpdate,
@@ -34,6 +35,7 @@ func TestImportByIdentity(t *testing.T) {
 	}{
 		{"wedsync_container_definition", fmt.Sprintf(`{"id": %q}`, f.definitions[0].ID), map[string]string{"name": "wedding-api"}},
 		{"wedsync_network", `{"environment": "staging", "network_name": "app"}`, map[string]string{"id": f.networks[0].ID}},
+		{"wedsync_route", `{"environment": "staging", "name": "shop"}`, map[string]string{"id": f.routes[0].ID, "service_name": "api"}},
 		{"wedsync_deployment", fmt.Sprintf(`{"definition_id": %q, "environment": "staging"}`, f.definitions[0].ID), map[string]string{
 			"deployment_id": f.deployments[0].ID, "deployment_strategy": "rolling_update",
 		}},

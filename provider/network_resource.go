@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -199,14 +198,11 @@ func (r *networkResource) ImportState(ctx context.Context, req resource.ImportSt
 
 // findNetwork finds an active network by its identifier or as "environment/name".
 func findNetwork(ctx context.Context, c *client.Client, wanted string) (api.Network, error) {
-	environment, name, named := strings.Cut(wanted, "/")
-	if !named {
-		if !uuidPattern.MatchString(wanted) {
-			return api.Network{}, fmt.Errorf("%q names no network; write its identifier, or environment and name as staging/app", wanted)
-		}
-		return c.GetNetwork(ctx, wanted)
-	}
-	return findNetworkByName(ctx, c, environment, name)
+	return findScoped(wanted, "network", "staging/app",
+		func(id string) (api.Network, error) { return c.GetNetwork(ctx, id) },
+		func(environment, name string) (api.Network, error) {
+			return findNetworkByName(ctx, c, environment, name)
+		})
 }
 
 func findNetworkByName(ctx context.Context, c *client.Client, environment, name string) (api.Network, error) {

@@ -1,6 +1,6 @@
-// Package provider is the Terraform provider of wedsyncd: container
-// definitions, networks and deployments as resources and data sources. It talks
-// to the daemon through package client only.
+// Package provider is the Terraform provider of wedsyncd: container definitions,
+// networks, deployments and routes as resources, and as data sources with the
+// services that come of them. It talks to the daemon through package client only.
 package provider
 
 import (
@@ -51,7 +51,7 @@ func (p *wedsyncProvider) Metadata(_ context.Context, _ provider.MetadataRequest
 func (p *wedsyncProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Declares containers that [wedsyncd](https://github.com/wedsync/terraform-provider-wedsync) runs on Docker: " +
-			"their definitions, networks and deployments.",
+			"their definitions, networks and deployments, and the routes to them.",
 		Attributes: map[string]schema.Attribute{
 			"endpoint": schema.StringAttribute{
 				Optional:            true,
@@ -118,6 +118,7 @@ func (p *wedsyncProvider) Resources(context.Context) []func() resource.Resource 
 		NewContainerDefinitionResource,
 		NewNetworkResource,
 		NewDeploymentResource,
+		NewRouteResource,
 	}
 }
 
@@ -129,5 +130,9 @@ func (p *wedsyncProvider) DataSources(context.Context) []func() datasource.DataS
 		NewNetworksDataSource,
 		NewInstancesDataSource,
 		NewDeploymentsDataSource,
+		NewServiceDataSource,
+		NewServicesDataSource,
+		NewRouteDataSource,
+		NewRoutesDataSource,
 	}
 }

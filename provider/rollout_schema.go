@@ -40,11 +40,11 @@ func rolloutConfigAttributes() map[string]schema.Attribute {
 			func(r grammar.Rollout) string { return r.MaxUnavailable }),
 		"start_first": settingBool("Start a new replica before an old one is stopped. "+
 			"`false` stops the old one first, for what cannot run twice at the same time; a replica is missing meanwhile.", d.StartFirst),
-		"min_healthy_time": settingSeconds("Seconds for which a new replica must pass its health check without a break, and not restart, before it counts as healthy. "+
+		"min_healthy_time": settingInt64("Seconds for which a new replica must pass its health check without a break, and not restart, before it counts as healthy. "+
 			"Keeps out what fails a moment after its start.", d.MinHealthyTime),
-		"healthy_deadline": settingSeconds("Seconds from a new replica's start within which it must have been healthy for `min_healthy_time`; otherwise the rollout fails. "+
+		"healthy_deadline": settingInt64("Seconds from a new replica's start within which it must have been healthy for `min_healthy_time`; otherwise the rollout fails. "+
 			"Must be longer than the health check takes to its verdict, `start_period + interval × retries`.", d.HealthyDeadline),
-		"progress_deadline": settingSeconds("Seconds for which a rollout may go on without another replica becoming healthy; each one that does renews them. "+
+		"progress_deadline": settingInt64("Seconds for which a rollout may go on without another replica becoming healthy; each one that does renews them. "+
 			"Ends a rollout that is stuck. At least `healthy_deadline`.", d.ProgressDeadline),
 		"canary_steps": schema.ListNestedAttribute{
 			Optional: true, Computed: true, NestedObject: step,
@@ -54,8 +54,8 @@ func rolloutConfigAttributes() map[string]schema.Attribute {
 		},
 		"auto_promote": settingBool("Let `blue_green` cut over as soon as the new set is healthy, and `canary` take everything after its last step. "+
 			"`false` waits for a `promote` through the daemon's API, and the apply waits with it.", d.AutoPromote),
-		"keep_warm_time": settingSeconds("Seconds for which the old set of `blue_green` and `canary` goes on running after the cut-over, so that a rollback takes effect at once.", d.KeepWarmTime),
-		"drain_time":     settingSeconds("Seconds for which an old replica goes on running after it was taken out of service, so that its requests can end.", d.DrainTime),
+		"keep_warm_time": settingInt64("Seconds for which the old set of `blue_green` and `canary` goes on running after the cut-over, so that a rollback takes effect at once.", d.KeepWarmTime),
+		"drain_time":     settingInt64("Seconds for which an old replica goes on running after it was taken out of service, so that its requests can end.", d.DrainTime),
 	}
 }
 
@@ -72,7 +72,7 @@ func canaryStepAttributes() map[string]schema.Attribute {
 	}
 }
 
-func settingSeconds(description string, value int) schema.Int64Attribute {
+func settingInt64(description string, value int) schema.Int64Attribute {
 	return schema.Int64Attribute{
 		Optional: true, Computed: true, Default: int64default.StaticInt64(int64(value)),
 		MarkdownDescription: fmt.Sprintf("%s%s`%d`.", description, defaultText, value),

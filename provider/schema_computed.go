@@ -29,6 +29,8 @@ func computedAttribute(a resource.Attribute) datasource.Attribute {
 		return datasource.BoolAttribute{Computed: true, MarkdownDescription: description}
 	case resource.MapAttribute:
 		return datasource.MapAttribute{Computed: true, MarkdownDescription: description, ElementType: a.ElementType}
+	case resource.SetAttribute:
+		return datasource.SetAttribute{Computed: true, MarkdownDescription: description, ElementType: a.ElementType}
 	case resource.ListAttribute:
 		return datasource.ListAttribute{Computed: true, MarkdownDescription: description, ElementType: a.ElementType}
 	case resource.SingleNestedAttribute:

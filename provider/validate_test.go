@@ -14,6 +14,8 @@ const goodDefinition = `{
 
 const goodNetwork = `{"network_name": "app", "network_type": "internal", "environment": "staging"}`
 
+const goodRoute = `{"name": "shop", "environment": "staging", "service_name": "api"}`
+
 const goodDeployment = `{"definition_id": "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11", "environment": "staging", "definition_revision": 1}`
 
 // with lays the members of extra over those of base.
@@ -124,6 +126,32 @@ func TestValidateNetwork(t *testing.T) {
 		{name: "ipv6 with ipv4", extra: `{"subnet": "10.20.0.0/24", "network_config": {"enable_ipv6": true}}`, want: []string{"network_config.enable_ipv6: needs an IPv6 subnet"}},
 		{name: "ipv6", extra: `{"subnet": "fd00:20::/64", "gateway": "fd00:20::1", "network_config": {"enable_ipv6": true, "mtu": 1280}}`},
 		{name: "ipv6 mtu", extra: `{"subnet": "fd00:20::/64", "network_config": {"enable_ipv6": true, "mtu": 1000}}`, want: []string{"network_config.mtu: at least 1280"}},
+	})
+}
+
+func TestValidateRoute(t *testing.T) {
+	runValidation(t, "wedsync_route", goodRoute, []validationTest{
+		{name: "least", extra: `{}`},
+		{name: "all", extra: `{"hosts": ["a.example.com", "b.example.com"], "path_prefixes": ["/", "/api"], "strategy": "least_requests", "sticky_cookie": "a", "canary_header": "X-A",
+			"canary_cookie": "b", "strip_prefix": true, "max_body_size": "1", "max_header_size": "1Ki", "response_timeout": 1, "idle_timeout": 86400, "max_requests": 1000000}`},
+		{name: "names", extra: `{"name": "A", "environment": "b_c", "service_name": ""}`, want: []string{"name: not a DNS label", "environment: not a DNS label", "service_name: must not be empty"}},
+		{name: "hosts", extra: `{"hosts": ["A.example.com", "b.example.com:80", "c.example.com"]}`, want: []string{
+			`hosts: write "a.example.com"`, `hosts: holds a port`}},
+		{name: "host null", extra: `{"hosts": [null]}`, want: []string{"hosts: null"}},
+		{name: "no host", extra: `{"hosts": []}`},
+		{name: "no path", extra: `{"path_prefixes": []}`, want: []string{"path_prefixes: must not be empty"}},
+		{name: "paths", extra: `{"path_prefixes": ["api", "/a/"]}`, want: []string{
+			`path_prefixes: does not begin with a slash`, `path_prefixes: write "/a"`}},
+		{name: "settings", extra: `{"strategy": "random", "sticky_cookie": "a b", "canary_header": "Host", "canary_cookie": "c;d", "max_body_size": "much", "max_header_size": "65Ki",
+			"response_timeout": 0, "idle_timeout": 86401, "max_requests": 1000001}`, want: []string{
+			"strategy: use round_robin or least_requests", "sticky_cookie: not the name of a cookie", "canary_header: has a meaning already", "canary_cookie: not the name of a cookie",
+			"max_body_size: much", "max_header_size: between 1Ki and 64Ki", "response_timeout: between 1 and 86400", "idle_timeout: between 1 and 86400", "max_requests: between 1 and 1000000"}},
+		{name: "empty names", extra: `{"sticky_cookie": "", "canary_header": "", "canary_cookie": ""}`, want: []string{
+			"sticky_cookie: at least 1", "canary_header: at least 1", "canary_cookie: at least 1"}},
+		{name: "one cookie for two", extra: `{"sticky_cookie": "a", "canary_cookie": "a"}`, want: []string{"canary_cookie: cannot mean both"}},
+		{name: "one cookie unknown", extra: `{"sticky_cookie": "a", "canary_cookie": "a"}`, unknown: []string{"canary_cookie"}},
+		{name: "all unknown", extra: `{"hosts": [], "path_prefixes": [], "strategy": "x", "max_requests": 0}`,
+			unknown: []string{"name", "environment", "service_name", "hosts", "path_prefixes", "strategy", "max_requests"}},
 	})
 }
 

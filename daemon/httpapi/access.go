@@ -41,6 +41,16 @@ var roles = map[string][]fleet.Role{
 
 	"scaleManually": managers,
 
+	"listServices":    everyone,
+	"discoverService": everyone,
+	"setWeight":       managers,
+
+	"listRoutes":  everyone,
+	"getRoute":    everyone,
+	"createRoute": managers,
+	"updateRoute": managers,
+	"deleteRoute": managers,
+
 	"listEvents": readers,
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/httpapi"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
 )
 
@@ -81,6 +82,7 @@ type rows struct {
 	network    string
 	instance   string
 	deployment string // in progress, but for what was done to it
+	route      string
 	first      string // the first deployment
 }
 
@@ -92,6 +94,7 @@ func (w *realWorld) rows(tb testing.TB) rows {
 		d, err := w.store.CreateDefinition(ctx, fleet.Definition{Spec: fleet.Spec{
 			Name: name, ServiceName: "api", ImageName: "wedsync/api", ImageTag: "v1",
 			Resources: fleet.Resources{CPU: "1", Memory: "64Mi"}, Scaling: fleet.Scaling{MinReplicas: 1, MaxReplicas: 3, TargetCPU: 70, TargetMemory: 80},
+			Network: fleet.NetworkConfig{Ports: []int{8080}},
 			Runtime: fleet.RuntimeConfig{StopTimeout: 10, LogMaxSize: "10Mi", LogMaxFiles: 3, PullPolicy: fleet.PullIfNotPresent},
 		}}, nil)
 		if err != nil {
@@ -119,7 +122,36 @@ func (w *realWorld) rows(tb testing.TB) rows {
 	if err != nil {
 		tb.Fatalf("create network: %v", err)
 	}
-	return rows{definition: d.ID, spare: define(fmt.Sprint("s-", w.made)).ID, network: network.ID, instance: id, deployment: deployment.ID, first: deployment.ID}
+	route, err := w.store.CreateRoute(ctx, fleet.Route{
+		Name: fmt.Sprint("r-", w.made), Environment: "staging", ServiceName: "api", Hosts: []string{fmt.Sprintf("r-%d.example.com", w.made)},
+		PathPrefixes: []string{"/"}, Settings: grammar.DefaultRouting(),
+	})
+	if err != nil {
+		tb.Fatalf("create route: %v", err)
+	}
+	return rows{definition: d.ID, spare: define(fmt.Sprint("s-", w.made)).ID, network: network.ID, instance: id, deployment: deployment.ID, first: deployment.ID, route: route.ID}
+}
+
+// route reads the route of the rows.
+func (w *realWorld) route(tb testing.TB, r *rows) fleet.Route {
+	tb.Helper()
+	route, err := w.store.Route(fleet.AsSystem(tb.Context()), r.route)
+	if err != nil {
+		tb.Fatalf("read route: %v", err)
+	}
+	return route
+}
+
+// answer makes the instance of the rows healthy: it is registered.
+func (w *realWorld) answer(tb testing.TB, r *rows) {
+	tb.Helper()
+	_, err := w.store.UpdateInstance(fleet.AsSystem(tb.Context()), r.instance, func(i *fleet.Instance) ([]fleet.Event, error) {
+		i.Current, i.Health, i.IPAddress = fleet.StatusRunning, fleet.HealthHealthy, "172.18.0.2"
+		return nil, nil
+	})
+	if err != nil {
+		tb.Fatalf("update instance: %v", err)
+	}
 }
 
 // settle completes the deployment of the rows, as if it had been rolled out.
@@ -199,6 +231,8 @@ var accessTable = map[string]struct {
 	query string
 	body  string
 	ok    int
+	// asks: a POST that changes nothing.
+	asks bool
 	// given makes the rows ready for the operation; nil leaves a deployment in progress.
 	given func(*realWorld, testing.TB, *rows)
 }{
@@ -230,7 +264,15 @@ var accessTable = map[string]struct {
 	"abortDeployment": {roles: manage, reach: hidden, body: `{}`, ok: 200},
 	"scaleManually": {roles: manage, reach: named, body: `{"definition_id":"DEFINITION","environment":"staging","target_replicas":2}`, ok: 202,
 		given: (*realWorld).settle},
-	"listEvents": {roles: read, reach: listed, query: "?event_type=created", ok: 200},
+	"listServices":    {roles: watch, reach: listed, ok: 200, given: (*realWorld).answer},
+	"discoverService": {roles: watch, reach: named, body: `{"environment":"staging"}`, ok: 200, asks: true},
+	"setWeight":       {roles: manage, reach: hidden, body: `{"weight":50}`, ok: 200, given: (*realWorld).answer},
+	"listRoutes":      {roles: watch, reach: listed, ok: 200},
+	"getRoute":        {roles: watch, reach: hidden, ok: 200},
+	"createRoute":     {roles: manage, reach: named, body: `{"name":"NAME","environment":"staging","service_name":"api","hosts":["NAME.example.com"]}`, ok: 201},
+	"updateRoute":     {roles: manage, reach: hidden, body: `{"strip_prefix":true}`, ok: 200},
+	"deleteRoute":     {roles: manage, reach: hidden, ok: 204},
+	"listEvents":      {roles: read, reach: listed, query: "?event_type=created", ok: 200},
 }
 
 // TestAccess calls every operation of the document with every role, for its own
@@ -268,7 +310,7 @@ func TestAccess(t *testing.T) {
 						definition = rows.spare
 					}
 					path := strings.NewReplacer("{definition_id}", definition, "{instance_id}", rows.instance,
-						"{network_id}", rows.network, "{deployment_id}", rows.deployment).Replace(path)
+						"{network_id}", rows.network, "{deployment_id}", rows.deployment, "{route_id}", rows.route, "{service_name}", "api").Replace(path)
 					before := w.events(t)
 					answer := w.do(t, request{method: strings.ToUpper(method), path: path + tc.query, token: token,
 						body: strings.NewReplacer("NAME", fmt.Sprint("new-", w.made), "DEFINITION", rows.definition).Replace(tc.body)})
@@ -291,12 +333,12 @@ func TestAccess(t *testing.T) {
 							t.Errorf("%s of %v: %d, want %d: %s", role, scope, got, want, answer.Body)
 							continue
 						}
-						if changes := want < 300 && method != "get"; (events > 0) != changes {
+						if changes := want < 300 && method != "get" && !tc.asks; (events > 0) != changes {
 							t.Errorf("%s of %v: %d and %d events", role, scope, got, events)
 						}
 						if tc.reach == listed && want == 200 {
-							if total := decode[map[string]any](t, answer, 200)["total_count"].(float64); (total > 0) != covered {
-								t.Errorf("%s of %v sees %v rows", role, scope, total)
+							if total := total(decode[map[string]any](t, answer, 200)); (total > 0) != covered {
+								t.Errorf("%s of %v sees %d rows", role, scope, total)
 							}
 						}
 					}
@@ -309,6 +351,14 @@ func TestAccess(t *testing.T) {
 			})
 		}
 	})
+}
+
+// total is the number of rows that a list tells of: one of services has no pages.
+func total(list map[string]any) int {
+	if services, ok := list["services"].([]any); ok {
+		return len(services)
+	}
+	return int(list["total_count"].(float64))
 }
 
 // invalidTokens are secrets that are not, or not any longer, those of a token.
@@ -352,21 +402,25 @@ var commandPath = regexp.MustCompile(`/(pause|resume|promote|abort)$`)
 func TestRowsOfOthersAreNotTold(t *testing.T) {
 	w := newRealWorld(t)
 	rows := w.rows(t)
+	w.answer(t, &rows)
 	token := w.token(t, fleet.RoleDevOpsEngineer, "production")
 	for path, id := range map[string]string{
-		instances + "/ID":              rows.instance,
-		instances + "/ID/logs":         rows.instance,
-		networks + "/ID":               rows.network,
-		deployments + "/ID":            rows.deployment,
-		deployments + "/ID/status":     rows.deployment,
-		instances + "/ID/action":       rows.instance,
-		deployments + "/ID/rollback":   rows.deployment,
-		deployments + "/ID/pause":      rows.deployment,
-		deployments + "/ID/resume":     rows.deployment,
-		deployments + "/ID/promote":    rows.deployment,
-		deployments + "/ID/abort":      rows.deployment,
-		networks + "/ID?method=PUT":    rows.network,
-		networks + "/ID?method=DELETE": rows.network,
+		instances + "/ID":                     rows.instance,
+		instances + "/ID/logs":                rows.instance,
+		networks + "/ID":                      rows.network,
+		deployments + "/ID":                   rows.deployment,
+		deployments + "/ID/status":            rows.deployment,
+		instances + "/ID/action":              rows.instance,
+		deployments + "/ID/rollback":          rows.deployment,
+		deployments + "/ID/pause":             rows.deployment,
+		deployments + "/ID/resume":            rows.deployment,
+		deployments + "/ID/promote":           rows.deployment,
+		deployments + "/ID/abort":             rows.deployment,
+		networks + "/ID?method=PUT":           rows.network,
+		networks + "/ID?method=DELETE":        rows.network,
+		routes + "/ID":                        rows.route,
+		routes + "/ID?method=DELETE":          rows.route,
+		services + "/api/instances/ID/weight": rows.instance,
 	} {
 		ask := func(id string) api.Problem {
 			r := request{method: "GET", path: strings.Replace(path, "ID", id, 1), token: token}
@@ -377,6 +431,8 @@ func TestRowsOfOthersAreNotTold(t *testing.T) {
 				r.method, r.body = "POST", `{"reason":"slow","force":true}`
 			case commandPath.MatchString(r.path):
 				r.method, r.body = "POST", `{}`
+			case strings.HasSuffix(r.path, "/weight"):
+				r.method, r.body = "PUT", `{"weight":50}`
 			case strings.HasSuffix(r.path, "?method=PUT"):
 				r.method, r.path, r.body = "PUT", strings.TrimSuffix(r.path, "?method=PUT"), `{"gateway":""}`
 			case strings.HasSuffix(r.path, "?method=DELETE"):
@@ -400,6 +456,7 @@ func TestSameKeyTwice(t *testing.T) {
 	rows, inProgress, updated, settled := w.rows(t), w.rows(t), w.rows(t), w.rows(t)
 	w.update(t, &updated, fleet.StrategyRollingUpdate)
 	w.settle(t, &settled)
+	w.answer(t, &rows)
 	token := w.token(t, fleet.RoleSystemAdmin, fleet.AllEnvironments)
 	for name, r := range map[string]request{
 		"definition": {method: "POST", path: definitions, body: goodDefinition},
@@ -408,6 +465,8 @@ func TestSameKeyTwice(t *testing.T) {
 		"removal":    {method: "DELETE", path: instances + "/" + rows.definition + "/deploy?environment=staging"},
 		"update":     {method: "PUT", path: definitions + "/" + rows.definition, body: `{"image_tag":"v7"}`},
 		"action":     {method: "POST", path: instances + "/" + rows.instance + "/action", body: `{"action":"restart"}`},
+		"weight":     {method: "PUT", path: services + "/api/instances/" + rows.instance + "/weight", body: `{"weight":50}`},
+		"route":      {method: "POST", path: routes, body: goodRoute},
 		"rollback":   {method: "POST", path: deployments + "/" + updated.deployment + "/rollback", body: `{"reason":"slow"}`},
 		"pause":      {method: "POST", path: deployments + "/" + inProgress.deployment + "/pause", body: `{"reason":"look"}`},
 		"scaling":    {method: "POST", path: scaling, body: `{"definition_id":"` + settled.definition + `","environment":"staging","target_replicas":2}`},
@@ -433,6 +492,7 @@ func TestSameKeyTwice(t *testing.T) {
 			r.body = map[string]string{
 				"definition": strings.Replace(goodDefinition, "wedding-api", "other", 1), "network": strings.Replace(goodNetwork, "app", "other", 1),
 				"deployment": `{"environment":"staging","replica_count":2}`, "update": `{"image_tag":"v8"}`, "action": `{"action":"stop"}`,
+				"weight": `{"weight":40}`, "route": strings.Replace(goodRoute, "shop", "other", 1),
 				"rollback": `{"reason":"slow","force":true}`, "pause": `{"reason":"listen"}`,
 				"scaling": `{"definition_id":"` + settled.definition + `","environment":"staging","target_replicas":3}`,
 			}[name]
@@ -490,6 +550,18 @@ func TestRefusals(t *testing.T) {
 		{"pausing what has ended", (*realWorld).settle, tell("pause", `{}`), 409, ""},
 		{"resuming what is not paused", nil, tell("resume", `{}`), 409, ""},
 		{"promoting a rolling update", nil, tell("promote", `{}`), 409, ""},
+		{"weight of what is not registered", nil, func(r *rows) request {
+			return request{method: "PUT", path: services + "/api/instances/" + r.instance + "/weight", body: `{"weight":50}`}
+		}, 404, ""},
+		{"route of a name that is taken", nil, func(r *rows) request {
+			return request{method: "POST", path: routes, body: strings.Replace(goodRoute, "shop", w.route(t, r).Name, 1)}
+		}, 409, "body.name"},
+		{"route of a host of another environment", nil, func(r *rows) request {
+			return request{method: "POST", path: routes, body: strings.NewReplacer("staging", "production", "shop.example.com", w.route(t, r).Hosts[0]).Replace(goodRoute)}
+		}, 409, "body.hosts"},
+		{"route of a path that is taken", nil, func(r *rows) request {
+			return request{method: "POST", path: routes, body: strings.Replace(goodRoute, "shop.example.com", w.route(t, r).Hosts[0], 1)}
+		}, 409, "body.path_prefixes"},
 		{"aborting what has ended", (*realWorld).settle, tell("abort", `{}`), 409, ""},
 	}
 	for _, tc := range tests {

@@ -15,6 +15,8 @@ const (
 	deployments = "/api/containers/deployments"
 	events      = "/api/containers/events"
 	scaling     = "/api/containers/scaling/manual"
+	services    = "/api/containers/services"
+	routes      = "/api/containers/routes"
 )
 
 // with is a JSON object with members replaced, added or (null in Go) taken out.
@@ -59,6 +61,11 @@ func network(t *testing.T, members object) request {
 	return request{method: "POST", path: networks, body: with(t, goodNetwork, members)}
 }
 
+func route(t *testing.T, members object) request {
+	t.Helper()
+	return request{method: "POST", path: routes, body: with(t, goodRoute, members)}
+}
+
 func raw(body string) request { return request{method: "POST", path: definitions, body: body} }
 
 func badBodies(t *testing.T) []badRequest {
@@ -76,6 +83,12 @@ func badBodies(t *testing.T) []badRequest {
 	scale := func(members object) request {
 		const good = `{"definition_id":"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11","environment":"staging","target_replicas":2}`
 		return request{method: "POST", path: scaling, body: with(t, good, members)}
+	}
+	discover := func(body string) request {
+		return request{method: "POST", path: services + "/api/discover", body: body}
+	}
+	weigh := func(body string) request {
+		return request{method: "PUT", path: services + "/api/instances" + id + "/weight", body: body}
 	}
 	command := func(word, body string) request {
 		return request{method: "POST", path: deployments + id + "/" + word, body: body}
@@ -244,6 +257,43 @@ func badBodies(t *testing.T) []badRequest {
 		{"scaling in the environment of another token", request{method: "POST", path: scaling, token: "devops", body: scale(object{"environment": "production"}).body}, 403, "forbidden", []string{"body.environment"}},
 		{"scaling of nothing", scale(nil), 404, "not_found", nil},
 
+		// services and routes
+		{"discovery without environment", discover(`{}`), 422, "invalid", []string{"body.environment"}},
+		{"discovery in nowhere", discover(`{"environment":"qa"}`), 422, "invalid", []string{"body.environment"}},
+		{"discovery in the environment of another token", request{method: "POST", path: services + "/api/discover", token: "devops", body: `{"environment":"production"}`}, 403, "forbidden", []string{"body.environment"}},
+		{"unknown filter", discover(`{"environment":"staging","filters":{"zone":"eu"}}`), 422, "invalid", []string{"body.filters.zone"}},
+		{"null for filters", discover(`{"environment":"staging","filters":null}`), 422, "invalid", []string{"body.filters"}},
+		{"filters of wrong types", discover(`{"environment":"staging","filters":{"is_healthy":"yes","image_tag":1,"deployment_id":"x","metadata":{"zone":1}}}`), 422, "invalid",
+			[]string{"body.filters.is_healthy", "body.filters.image_tag", "body.filters.deployment_id", "body.filters.metadata.zone"}},
+		{"discovery of no name", request{method: "POST", path: services + "/A_b/discover", body: `{"environment":"staging"}`}, 422, "invalid", []string{"path.service_name"}},
+		{"no weight", weigh(`{}`), 422, "invalid", []string{"body.weight"}},
+		{"negative weight", weigh(`{"weight":-1}`), 422, "invalid", []string{"body.weight"}},
+		{"weight above everything", weigh(`{"weight":101}`), 422, "invalid", []string{"body.weight"}},
+		{"weight with a long reason", weigh(`{"weight":5,"reason":"` + strings.Repeat("é", 501) + `"}`), 422, "invalid", []string{"body.reason"}},
+		{"weight of nothing", weigh(`{"weight":5}`), 404, "not_found", nil},
+		{"weight by a developer", request{method: "PUT", path: services + "/api/instances" + id + "/weight", token: "developer", body: `{"weight":5}`}, 403, "forbidden", nil},
+		{"route of nothing", request{method: "POST", path: routes, body: `{}`}, 422, "invalid", []string{"body.name", "body.environment", "body.service_name"}},
+		{"route in nowhere", route(t, object{"environment": "qa"}), 422, "invalid", []string{"body.environment"}},
+		{"route in the environment of another token", request{method: "POST", path: routes, token: "devops", body: route(t, object{"environment": "production"}).body}, 403, "forbidden", []string{"body.environment"}},
+		{"route of bad names", route(t, object{"name": "A b", "service_name": "a.b"}), 422, "invalid", []string{"body.name", "body.service_name"}},
+		{"route of bad hosts", route(t, object{"hosts": []string{"Shop.example.com", "shop.example.com:80", "ok.example.com", "*.example.com", "ok.example.com"}}), 422, "invalid",
+			[]string{"body.hosts[0]", "body.hosts[1]", "body.hosts[3]", "body.hosts[4]"}},
+		{"route of the services' own domain", route(t, object{"hosts": []string{"web.staging.wedsync.localhost", "wedsync.localhost", "x.wedsync.localhost"}}), 422, "invalid", []string{"body.hosts[0]", "body.hosts[2]"}},
+		{"route of too many hosts", route(t, object{"hosts": make([]string, 65)}), 422, "invalid", []string{"body.hosts"}},
+		{"route of no path", route(t, object{"path_prefixes": []string{}}), 422, "invalid", []string{"body.path_prefixes"}},
+		{"null for paths", request{method: "POST", path: routes, body: strings.Replace(goodRoute, "{", `{"path_prefixes":null,`, 1)}, 422, "invalid", []string{"body.path_prefixes"}},
+		{"route of bad paths", route(t, object{"path_prefixes": []string{"/", "api", "/api/", "/a//b", "/a b", "/"}}), 422, "invalid",
+			[]string{"body.path_prefixes[1]", "body.path_prefixes[2]", "body.path_prefixes[3]", "body.path_prefixes[4]", "body.path_prefixes[5]"}},
+		{"route of bad settings", route(t, object{"strategy": "random", "sticky_cookie": "a b", "canary_header": "Host", "canary_cookie": "ä", "max_body_size": "much", "max_header_size": "1Mi",
+			"response_timeout": 0, "idle_timeout": 86401, "max_requests": -1}), 422, "invalid", []string{"body.strategy", "body.sticky_cookie", "body.canary_header", "body.canary_cookie",
+			"body.max_body_size", "body.max_header_size", "body.response_timeout", "body.idle_timeout", "body.max_requests"}},
+		{"route of one cookie for two", route(t, object{"sticky_cookie": "a", "canary_cookie": "a"}), 422, "invalid", []string{"body.canary_cookie"}},
+		{"route with more", route(t, object{"settings": object{}}), 422, "invalid", []string{"body.settings"}},
+		{"route moved elsewhere", request{method: "PUT", path: routes + id, body: `{"name":"x","environment":"staging"}`}, 422, "invalid", []string{"body.name", "body.environment"}},
+		{"bad change of a route", request{method: "PUT", path: routes + id, body: `{"hosts":["x.wedsync.localhost"],"path_prefixes":[],"max_header_size":"1"}`}, 422, "invalid",
+			[]string{"body.hosts[0]", "body.path_prefixes", "body.max_header_size"}},
+		{"change of no route", request{method: "PUT", path: routes + id, body: `{"hosts":[]}`}, 404, "not_found", nil},
+
 		{"unknown action", request{method: "POST", path: instances + id + "/action", body: `{"action":"pause"}`}, 422, "invalid", []string{"body.action"}},
 		{"number as force", request{method: "POST", path: instances + id + "/action", body: `{"action":"stop","force":1}`}, 422, "invalid", []string{"body.force"}},
 	}
@@ -302,6 +352,9 @@ func badParameters() []badRequest {
 		{"no token for an unknown path", request{method: "GET", path: "/api/nothing", token: "-"}, 401, "unauthenticated", nil},
 		{"too low a role", request{method: "POST", path: definitions, token: "developer", body: goodDefinition}, 403, "forbidden", nil},
 		{"definition not there", get(definitions + id), 404, "not_found", nil},
+		{"route not there", request{method: "DELETE", path: routes + id}, 404, "not_found", nil},
+		{"page of services", get(services + "?limit=5"), 422, "invalid", []string{"query.limit"}},
+		{"environment of another token for services", request{method: "GET", path: services + "?environment=production", token: "devops"}, 403, "forbidden", []string{"query.environment"}},
 		{"network not there", request{method: "DELETE", path: networks + id}, 404, "not_found", nil},
 	}
 }
@@ -352,16 +405,15 @@ func TestBadUpdates(t *testing.T) {
 		{"partial limits", "definition", `{"resource_limits":{"cpu":"1"}}`, []string{"body.resource_limits.memory"}},
 		{"gateway outside the stored subnet", "network", `{"gateway":"10.99.0.1"}`, []string{"body.gateway"}},
 		{"IPv6 on the stored subnet", "network", `{"network_config":{"enable_ipv6":true}}`, []string{"body.network_config.enable_ipv6"}},
+		{"one cookie for two, with the stored one", "route", `{"canary_cookie":"wedding_session"}`, []string{"body.canary_cookie"}},
 		{"another environment", "network", `{"environment":"production"}`, []string{"body.environment"}},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t)
 			definition, network, _, _ := w.seed(t)
-			path := definitions + "/" + definition
-			if tc.path == "network" {
-				path = networks + "/" + network
-			}
+			_, route := w.seedTraffic(t)
+			path := map[string]string{"definition": definitions + "/" + definition, "network": networks + "/" + network, "route": routes + "/" + route}[tc.path]
 			p := problem(t, w.do(t, request{method: "PUT", path: path, body: tc.body}))
 			var fields []string
 			for _, e := range p.Errors {

@@ -273,20 +273,22 @@ func (c *checker) object(f *faults, location string, s *huma.Schema, v any) {
 		case isOpen:
 			c.value(f, inner, open, members[name])
 		default:
-			f.add(inner, "is not a field%s", similar(name, s))
+			f.add(inner, "is not a field; %s", similar(name, s))
 		}
 	}
 }
 
-// similar suggests the field that differs from name in case, hyphens or underscores only.
+// similar suggests the field that differs from name in case, hyphens or underscores
+// only, or else all that there are.
 func similar(name string, s *huma.Schema) string {
+	fields := slices.Sorted(maps.Keys(s.Properties))
 	plain := strings.NewReplacer("_", "", "-", "")
-	for _, field := range slices.Sorted(maps.Keys(s.Properties)) {
+	for _, field := range fields {
 		if strings.EqualFold(plain.Replace(field), plain.Replace(name)) {
-			return "; did you mean " + field + "?"
+			return "did you mean " + field + "?"
 		}
 	}
-	return "; take it out"
+	return "possible are " + strings.Join(fields, ", ")
 }
 
 func wrongType(f *faults, location, want string, v any) {

@@ -143,6 +143,25 @@ func TestRoundTrips(t *testing.T) {
 			DNSConfig: &a.DNSConfig, NetworkConfig: &a.NetworkConfig,
 		}, r)
 	})
+	t.Run("route", func(t *testing.T) {
+		want := fillNew[fleet.Route]()
+		r := routeToAPI(want)
+		got := routeFromAPI(createRouteRequest(r))
+		got.ID, got.CreatedBy, got.CreatedAt, got.UpdatedAt = want.ID, want.CreatedBy, want.CreatedAt, want.UpdatedAt
+		equal(t, "route", got, want)
+	})
+	t.Run("route change", func(t *testing.T) {
+		r := fillNew[api.UpdateRouteRequest]()
+		var route fleet.Route
+		applyRoute(&route, r)
+		a := routeToAPI(route)
+		equal(t, "request", api.UpdateRouteRequest{
+			ServiceName: &a.ServiceName, Hosts: &a.Hosts, PathPrefixes: &a.PathPrefixes,
+			Strategy: &a.Strategy, StickyCookie: &a.StickyCookie, CanaryHeader: &a.CanaryHeader, CanaryCookie: &a.CanaryCookie,
+			StripPrefix: &a.StripPrefix, MaxBodySize: &a.MaxBodySize, MaxHeaderSize: &a.MaxHeaderSize,
+			ResponseTimeout: &a.ResponseTimeout, IdleTimeout: &a.IdleTimeout, MaxRequests: &a.MaxRequests,
+		}, r)
+	})
 	t.Run("rollout", func(t *testing.T) {
 		for _, startFirst := range []bool{true, false} {
 			r := fillNew[api.RolloutConfig]()
@@ -162,17 +181,38 @@ func TestRoundTrips(t *testing.T) {
 	})
 }
 
+// createRouteRequest asks for a route like one that is there.
+func createRouteRequest(r api.Route) api.CreateRouteRequest {
+	return api.CreateRouteRequest{
+		Name: r.Name, Environment: r.Environment, ServiceName: r.ServiceName, Hosts: r.Hosts, PathPrefixes: r.PathPrefixes,
+		Strategy: r.Strategy, StickyCookie: r.StickyCookie, CanaryHeader: r.CanaryHeader, CanaryCookie: r.CanaryCookie,
+		StripPrefix: r.StripPrefix, MaxBodySize: r.MaxBodySize, MaxHeaderSize: r.MaxHeaderSize,
+		ResponseTimeout: r.ResponseTimeout, IdleTimeout: r.IdleTimeout, MaxRequests: r.MaxRequests,
+	}
+}
+
 // TestEveryFieldArrives converts a filled value of the domain and asks that each
 // field on the wire is set, and that each field of the domain has an effect.
 func TestEveryFieldArrives(t *testing.T) {
 	arrives(t, definitionToAPI)
 	arrives(t, networkToAPI)
 	// What the daemon remembers for itself only.
-	arrives(t, instanceToAPI, "Checks", "RecentExits", "RestartRequested", "Force")
+	arrives(t, instanceToAPI, "Drained", "Checks", "RecentExits", "RestartRequested", "Force")
 	arrives(t, rolloutToAPI)
 	// A deployment's snapshot and progress have answers of their own.
 	arrives(t, deploymentToAPI, "Spec", "TotalSteps", "CompletedSteps", "CurrentStep")
 	arrives(t, deploymentErrorToAPI)
+	arrives(t, routeToAPI)
+	// What is above an endpoint names its service. An instance, as the filled one is, is not external.
+	arrives(t, func(e fleet.Endpoint) api.ServiceInstance {
+		if e.TTL > 0 {
+			e.TTL = time.Minute // the wire has whole seconds
+		}
+		i := endpointToAPI(e)
+		i.External = !i.External
+		return i
+	}, "ServiceName", "Environment", "DefinitionID")
+	arrives(t, func(r api.DiscoverRequest) fleet.EndpointFilter { return filterFromAPI("api", r) })
 	// Stack traces are for the database only.
 	arrives(t, eventToAPI, "StackTrace")
 	arrives(t, logLineToAPI)
@@ -274,10 +314,14 @@ func TestDefaults(t *testing.T) {
 // that the document promises.
 func TestDefaultsAreDocumented(t *testing.T) {
 	d := definitionToAPI(definitionFromAPI(api.CreateDefinitionRequest{HealthCheckConfig: &api.HealthCheckConfig{}}))
-	for _, v := range []any{*d.HealthCheckConfig, d.ScalingConfig, d.RuntimeConfig, rolloutToAPI(rolloutFromAPI(api.RolloutConfig{}))} {
+	route := routeToAPI(routeFromAPI(api.CreateRouteRequest{}))
+	for _, v := range []any{*d.HealthCheckConfig, d.ScalingConfig, d.RuntimeConfig, rolloutToAPI(rolloutFromAPI(api.RolloutConfig{})), createRouteRequest(route)} {
 		rv := reflect.ValueOf(v)
 		for i := range rv.NumField() {
 			got := fmt.Sprint(reflect.Indirect(rv.Field(i)))
+			if rv.Field(i).Kind() == reflect.Slice {
+				got = fmt.Sprintf("%q", rv.Field(i))
+			}
 			if promised, ok := rv.Type().Field(i).Tag.Lookup("default"); ok && got != promised {
 				t.Errorf("%T.%s defaults to %v, its document says %s", v, rv.Type().Field(i).Name, got, promised)
 			}

@@ -46,6 +46,8 @@ func build(config Config) (*server, *huma.OpenAPI) {
 	s.registerNetworks(a)
 	s.registerDeployments(a)
 	s.registerScaling(a)
+	s.registerServices(a)
+	s.registerRoutes(a)
 	s.registerEvents(a)
 	s.registerHealth(a)
 
@@ -66,7 +68,7 @@ func humaConfig() huma.Config {
 			Info: &huma.Info{
 				Title:   "wedsyncd",
 				Version: apiVersion,
-				Description: "Containers of definitions, rolled out into environments. Every list is paged: pass next_cursor as cursor until it is absent. " +
+				Description: "Containers of definitions, rolled out into environments. Every list but that of services is paged: pass next_cursor as cursor until it is absent. " +
 					"Every mutation takes an Idempotency-Key, under which it is done once. Every error is a problem of RFC 9457 that names all wrong fields.",
 				License: &huma.License{Name: "MPL-2.0", Identifier: "MPL-2.0"},
 			},
@@ -77,6 +79,8 @@ func humaConfig() huma.Config {
 				{Name: "networks", Description: "Networks of one environment, which instances join by name."},
 				{Name: "deployments", Description: "Changes of what runs: their progress and history, and what can be told to them."},
 				{Name: "scaling", Description: "How many replicas run."},
+				{Name: "services", Description: "Where services answer: the registry of endpoints."},
+				{Name: "routes", Description: "Which requests lead to which service."},
 				{Name: "events", Description: "The audit trail."},
 				{Name: "health", Description: "Whether the daemon works; served without a token."},
 			},

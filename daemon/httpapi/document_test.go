@@ -57,11 +57,11 @@ func TestDocumentIsComplete(t *testing.T) {
 		}
 	})
 	slices.Sort(ids)
-	want := []string{"abortDeployment", "actOnInstance", "createDefinition", "createNetwork", "deleteDefinition", "deleteNetwork",
-		"deployDefinition", "getDefinition", "getDeployment", "getDeploymentStatus", "getHealth", "getInstance",
-		"getInstanceLogs", "getNetwork", "getReadiness", "listDefinitions", "listDeployments", "listEvents",
-		"listInstances", "listNetworks", "pauseDeployment", "promoteDeployment", "removeDefinition", "resumeDeployment",
-		"rollbackDeployment", "scaleManually", "updateDefinition", "updateNetwork"}
+	want := []string{"abortDeployment", "actOnInstance", "createDefinition", "createNetwork", "createRoute", "deleteDefinition", "deleteNetwork",
+		"deleteRoute", "deployDefinition", "discoverService", "getDefinition", "getDeployment", "getDeploymentStatus", "getHealth", "getInstance",
+		"getInstanceLogs", "getNetwork", "getReadiness", "getRoute", "listDefinitions", "listDeployments", "listEvents",
+		"listInstances", "listNetworks", "listRoutes", "listServices", "pauseDeployment", "promoteDeployment", "removeDefinition", "resumeDeployment",
+		"rollbackDeployment", "scaleManually", "setWeight", "updateDefinition", "updateNetwork", "updateRoute"}
 	if !slices.Equal(ids, want) {
 		t.Errorf("operations %q, want %q", ids, want)
 	}
@@ -154,7 +154,9 @@ func toldOperation(t *testing.T, at string, op map[string]any) {
 func TestExamplesAreAccepted(t *testing.T) {
 	w := newWorld(t)
 	definition, network, instance, deployment := w.seed(t)
-	replace := strings.NewReplacer("{definition_id}", definition, "{network_id}", network, "{instance_id}", instance, "{deployment_id}", deployment)
+	endpoint, route := w.seedTraffic(t)
+	replace := strings.NewReplacer("{service_name}/instances/{instance_id}", "api/instances/"+endpoint, "{service_name}", "api", "{route_id}", route,
+		"{definition_id}", definition, "{network_id}", network, "{instance_id}", instance, "{deployment_id}", deployment)
 	const exampleDefinition = "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11"
 	sent := 0
 	for path, item := range document(t, w)["paths"].(map[string]any) {
@@ -180,8 +182,8 @@ func TestExamplesAreAccepted(t *testing.T) {
 			}
 		}
 	}
-	if sent != 12 {
-		t.Errorf("%d operations take a body, want 12", sent)
+	if sent != 16 {
+		t.Errorf("%d operations take a body, want 16", sent)
 	}
 }
 

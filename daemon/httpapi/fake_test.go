@@ -29,6 +29,8 @@ type fake struct {
 	networks    map[string]fleet.Network
 	instances   map[string]fleet.Instance
 	deployments map[string]fleet.Deployment
+	routes      map[string]fleet.Route
+	endpoints   []fleet.Endpoint
 	events      []fleet.Event
 
 	changes     int
@@ -39,6 +41,7 @@ type fake struct {
 	rollbacks   []fleet.RollbackRequest
 	scales      []fleet.ScaleRequest
 	commands    []string
+	weights     []string
 	pages       []fleet.Page
 	filters     []any
 	// fail is the error of every method, if it is set.
@@ -53,6 +56,7 @@ func newFake() *fake {
 		networks:    map[string]fleet.Network{},
 		instances:   map[string]fleet.Instance{},
 		deployments: map[string]fleet.Deployment{},
+		routes:      map[string]fleet.Route{},
 	}
 }
 
@@ -122,6 +126,38 @@ func query[T any](ctx context.Context, f *fake, rows map[string]T, filter any, p
 	return r, nil
 }
 
+func update[T any](ctx context.Context, f *fake, rows map[string]T, id string, change func(*T) error) (T, error) {
+	leave, err := f.enter(ctx, false)
+	if err != nil {
+		return *new(T), err
+	}
+	defer leave()
+	row, ok := rows[id]
+	if !ok {
+		return row, fleet.ErrNotFound
+	}
+	if err := change(&row); err != nil {
+		return row, err
+	}
+	f.changes++
+	rows[id] = row
+	return row, nil
+}
+
+func remove[T any](ctx context.Context, f *fake, rows map[string]T, id string) error {
+	leave, err := f.enter(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if _, ok := rows[id]; !ok {
+		return fleet.ErrNotFound
+	}
+	f.changes++
+	delete(rows, id)
+	return nil
+}
+
 func (f *fake) CreateDefinition(ctx context.Context, d fleet.Definition, c *fleet.RegistryCredentials) (fleet.Definition, error) {
 	leave, err := f.enter(ctx, true)
 	if err != nil {
@@ -169,17 +205,7 @@ func (f *fake) UpdateDefinition(ctx context.Context, id string, c fleet.Credenti
 }
 
 func (f *fake) DeleteDefinition(ctx context.Context, id string) error {
-	leave, err := f.enter(ctx, false)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	if _, ok := f.definitions[id]; !ok {
-		return fleet.ErrNotFound
-	}
-	f.changes++
-	delete(f.definitions, id)
-	return nil
+	return remove(ctx, f, f.definitions, id)
 }
 
 func (f *fake) Network(ctx context.Context, id string) (fleet.Network, error) {
@@ -319,35 +345,65 @@ func (f *fake) CreateNetwork(ctx context.Context, n fleet.Network) (fleet.Networ
 }
 
 func (f *fake) UpdateNetwork(ctx context.Context, id string, change func(*fleet.Network) error) (fleet.Network, error) {
-	leave, err := f.enter(ctx, false)
-	if err != nil {
-		return fleet.Network{}, err
-	}
-	defer leave()
-	n, ok := f.networks[id]
-	if !ok {
-		return n, fleet.ErrNotFound
-	}
-	if err := change(&n); err != nil {
-		return n, err
-	}
-	f.changes++
-	f.networks[id] = n
-	return n, nil
+	return update(ctx, f, f.networks, id, change)
 }
 
 func (f *fake) DeleteNetwork(ctx context.Context, id string) error {
+	return remove(ctx, f, f.networks, id)
+}
+
+func (f *fake) Endpoints(ctx context.Context, filter fleet.EndpointFilter) ([]fleet.Endpoint, error) {
 	leave, err := f.enter(ctx, false)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer leave()
-	if _, ok := f.networks[id]; !ok {
-		return fleet.ErrNotFound
+	f.filters = append(f.filters, filter)
+	return f.endpoints, nil
+}
+
+func (f *fake) SetWeight(ctx context.Context, serviceName, instanceID string, weight int, reason string) (fleet.Endpoint, error) {
+	leave, err := f.enter(ctx, false)
+	if err != nil {
+		return fleet.Endpoint{}, err
 	}
-	f.changes++
-	delete(f.networks, id)
-	return nil
+	defer leave()
+	for _, e := range f.endpoints {
+		if e.ServiceName == serviceName && e.ID == instanceID {
+			f.changes++
+			f.weights = append(f.weights, fmt.Sprintf("%s=%d reason=%s", serviceName, weight, reason))
+			e.Weight = weight
+			return e, nil
+		}
+	}
+	return fleet.Endpoint{}, fleet.ErrNotFound
+}
+
+func (f *fake) CreateRoute(ctx context.Context, r fleet.Route) (fleet.Route, error) {
+	leave, err := f.enter(ctx, true)
+	if err != nil {
+		return r, err
+	}
+	defer leave()
+	r.ID, r.CreatedAt, r.UpdatedAt = newID(), time.Now(), time.Now()
+	f.routes[r.ID] = r
+	return r, nil
+}
+
+func (f *fake) Route(ctx context.Context, id string) (fleet.Route, error) {
+	return get(ctx, f, f.routes, id)
+}
+
+func (f *fake) ListRoutes(ctx context.Context, filter fleet.RouteFilter, p fleet.Page) (fleet.Result[fleet.Route], error) {
+	return query(ctx, f, f.routes, filter, p)
+}
+
+func (f *fake) UpdateRoute(ctx context.Context, id string, change func(*fleet.Route) error) (fleet.Route, error) {
+	return update(ctx, f, f.routes, id, change)
+}
+
+func (f *fake) DeleteRoute(ctx context.Context, id string) error {
+	return remove(ctx, f, f.routes, id)
 }
 
 // fakeEngine holds the log of every container.
@@ -395,10 +451,18 @@ func newWorld(t *testing.T) *world {
 	w.handler = httpapi.New(httpapi.Config{
 		Store: w.fake, Deployer: w.fake, Engine: w.engine, Authenticator: w.fake,
 		Environments: environments,
+		Domain:       "wedsync.localhost",
+		Discovery:    http.HandlerFunc(w.discover),
 		Logger:       slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Version:      "1.2.3",
 	})
 	return w
+}
+
+// discover answers a discovery with the name of the principal that the call names.
+func (*world) discover(w http.ResponseWriter, r *http.Request) {
+	call, _ := fleet.CallFrom(r.Context())
+	_, _ = io.WriteString(w, r.URL.Path+" for "+call.Principal.Name)
 }
 
 // request is a request under way; its zero fields mean what is usual.
@@ -472,7 +536,19 @@ const goodDefinition = `{"name":"wedding-api","service_name":"api","image_name":
 
 const goodNetwork = `{"network_name":"app","network_type":"internal","environment":"staging","subnet":"10.20.0.0/24"}`
 
-// seed puts one of each noun there.
+const goodRoute = `{"name":"shop","environment":"staging","service_name":"api","hosts":["shop.example.com"],"sticky_cookie":"wedding_session"}`
+
+// seedTraffic puts an endpoint of service "api" and a route there.
+func (w *world) seedTraffic(t *testing.T) (endpoint, route string) {
+	t.Helper()
+	endpoint = newID()
+	w.endpoints = []fleet.Endpoint{{ID: endpoint, ServiceName: "api", Environment: "staging", URL: "http://10.0.0.1:8080", Weight: fleet.MaxWeight}}
+	route = decode[api.Route](t, w.do(t, request{method: "POST", path: routes, body: goodRoute}), 201).ID
+	w.changes, w.calls = 0, nil
+	return endpoint, route
+}
+
+// seed puts one of each noun there, but for what has to do with traffic.
 func (w *world) seed(t *testing.T) (definition, network, instance, deployment string) {
 	t.Helper()
 	definition = decode[api.Definition](t, w.do(t, request{method: "POST", path: "/api/containers/definitions", body: goodDefinition}), 201).ID

@@ -76,15 +76,11 @@ func (s *server) admit(op *huma.Operation, w http.ResponseWriter, r *http.Reques
 	}, nil
 }
 
-// authenticate finds the principal of the request's bearer token.
+// authenticate finds the principal of the request's token.
 func (s *server) authenticate(r *http.Request) error {
 	x, _ := exchangeFrom(r.Context())
-	values := r.Header.Values("Authorization")
-	if len(values) != 1 {
-		return kindUnauthenticated.problem("")
-	}
-	scheme, secret, _ := strings.Cut(values[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") || secret == "" {
+	secret := secretOf(r)
+	if secret == "" {
 		return kindUnauthenticated.problem("")
 	}
 	principal, err := s.Authenticator.Authenticate(r.Context(), secret)
@@ -93,6 +89,24 @@ func (s *server) authenticate(r *http.Request) error {
 	}
 	x.principal = principal
 	return err
+}
+
+// secretOf is the request's bearer token; empty when there is none, or several.
+func secretOf(r *http.Request) string {
+	values := r.Header.Values("Authorization")
+	if len(values) == 0 && strings.HasPrefix(r.URL.Path, pathConsul) {
+		if values = r.Header.Values(headerConsulToken); len(values) == 1 {
+			return values[0]
+		}
+	}
+	if len(values) != 1 {
+		return ""
+	}
+	scheme, secret, _ := strings.Cut(values[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return secret
 }
 
 // inspect runs every check and returns all faults in one answer; an environment

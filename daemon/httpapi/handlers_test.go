@@ -1,8 +1,12 @@
 package httpapi_test
 
 import (
+	"cmp"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +113,150 @@ func TestNetworkLife(t *testing.T) {
 	}
 	if got := w.do(t, request{method: "DELETE", path: location}); got.Code != 204 {
 		t.Errorf("delete: %d", got.Code)
+	}
+}
+
+func TestServices(t *testing.T) {
+	w := newWorld(t)
+	at := time.Date(2026, 6, 6, 8, 30, 0, 0, time.UTC)
+	own, external, other := newID(), newID(), newID()
+	w.endpoints = []fleet.Endpoint{
+		{ID: own, InstanceID: own, ServiceName: "api", Environment: "staging", Healthy: true, Weight: 100, RegisteredAt: at, LastHeartbeat: at},
+		{ID: external, ServiceName: "api", Environment: "staging", TTL: 90 * time.Second, Metadata: map[string]string{"zone": "eu"}, RegisteredAt: at, LastHeartbeat: at},
+		{ID: other, InstanceID: other, ServiceName: "api", Environment: "production", Healthy: true, RegisteredAt: at, LastHeartbeat: at},
+	}
+	got := decode[api.ServiceList](t, w.do(t, request{method: "GET", path: services, token: "monitoring"}), 200)
+	ours := api.ServiceInstance{InstanceID: own, IsHealthy: true, LoadBalancerWeight: 100, LastHeartbeat: at, Metadata: map[string]string{}, RegisteredAt: at}
+	theirs := api.ServiceInstance{InstanceID: external, LastHeartbeat: at, Metadata: map[string]string{"zone": "eu"}, External: true, RegisteredAt: at, TTLSeconds: 90}
+	others := api.ServiceInstance{InstanceID: other, IsHealthy: true, LastHeartbeat: at, Metadata: map[string]string{}, RegisteredAt: at}
+	want := api.ServiceList{Services: []api.Service{
+		{ServiceName: "api", Environment: "staging", Instances: []api.ServiceInstance{ours, theirs}, TotalInstances: 2, HealthyInstances: 1},
+		{ServiceName: "api", Environment: "production", Instances: []api.ServiceInstance{others}, TotalInstances: 1, HealthyInstances: 1},
+	}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("listed %+v, want %+v", got, want)
+	}
+	decode[api.ServiceList](t, w.do(t, request{method: "GET", path: services + "?environment=staging&service_name=api"}), 200)
+	if got := w.filters[1]; !reflect.DeepEqual(got, fleet.EndpointFilter{Environment: "staging", ServiceName: "api"}) {
+		t.Errorf("filter %+v", got)
+	}
+}
+
+func TestDiscoverService(t *testing.T) {
+	w := newWorld(t)
+	id, no := newID(), false
+	got := decode[api.Service](t, w.do(t, request{method: "POST", path: services + "/api/discover", token: "monitoring", body: `{"environment":"staging","filters":` +
+		`{"is_healthy":false,"image_tag":"v1","deployment_id":"` + id + `","metadata":{"zone":"eu"}}}`}), 200)
+	if want := (api.Service{ServiceName: "api", Environment: "staging", Instances: []api.ServiceInstance{}}); !reflect.DeepEqual(got, want) {
+		t.Errorf("a service without endpoints is %+v, want %+v", got, want)
+	}
+	want := fleet.EndpointFilter{ServiceName: "api", Environment: "staging", Healthy: &no, ImageTag: "v1", DeploymentID: id, Metadata: map[string]string{"zone": "eu"}}
+	if !reflect.DeepEqual(w.filters[0], want) {
+		t.Errorf("filter %+v, want %+v", w.filters[0], want)
+	}
+	p := problem(t, w.do(t, request{method: "POST", path: services + "/api/discover", body: `{"environment":"staging","filters":{"zone":"eu"}}`}))
+	if len(p.Errors) != 1 || p.Errors[0].Message != "is not a field; possible are deployment_id, image_tag, is_healthy, metadata" {
+		t.Errorf("an unknown filter is %+v", p)
+	}
+	if w.changes != 0 {
+		t.Error("a discovery changed something")
+	}
+}
+
+func TestSetWeight(t *testing.T) {
+	w := newWorld(t)
+	endpoint, _ := w.seedTraffic(t)
+	put := func(service, body string) *httptest.ResponseRecorder {
+		return w.do(t, request{method: "PUT", path: services + "/" + service + "/instances/" + endpoint + "/weight", token: "devops", body: body})
+	}
+	if got := decode[api.ServiceInstance](t, put("api", `{"weight":0}`), 200); got.InstanceID != endpoint || got.LoadBalancerWeight != 0 {
+		t.Errorf("changed to %+v", got)
+	}
+	decode[api.ServiceInstance](t, put("api", `{"weight":50,"reason":"cold"}`), 200)
+	if want := []string{"api=0 reason=", "api=50 reason=cold"}; !slices.Equal(w.weights, want) {
+		t.Errorf("weights %q, want %q", w.weights, want)
+	}
+	if p := problem(t, put("web", `{"weight":50}`)); p.Status != 404 || !strings.Contains(p.Detail, "there is no endpoint "+endpoint) {
+		t.Errorf("endpoint of another service: %+v", p)
+	}
+}
+
+func TestRouteLife(t *testing.T) {
+	w := newWorld(t)
+	answer := w.do(t, request{method: "POST", path: routes, token: "devops", body: with(t, goodRoute, object{"canary_header": "X-Preview", "max_requests": 5})})
+	location := answer.Header().Get("Location")
+	r := decode[api.Route](t, answer, 201)
+	want := grammar.DefaultRouting()
+	want.CanaryHeader, want.StickyCookie, want.MaxRequests = "X-Preview", "wedding_session", 5
+	if location != routes+"/"+r.ID || w.routes[r.ID].Settings != want || !slices.Equal(r.PathPrefixes, []string{"/"}) || r.Strategy != api.RoundRobin {
+		t.Errorf("created %+v at %s", r, location)
+	}
+	list := decode[api.RouteList](t, w.do(t, request{method: "GET", path: routes + "?environment=staging&service_name=api&name=shop"}), 200)
+	if list.TotalCount != 1 || w.filters[0] != (fleet.RouteFilter{Environment: "staging", ServiceName: "api", Name: "shop"}) {
+		t.Errorf("list %+v", list)
+	}
+	r = decode[api.Route](t, w.do(t, request{method: "PUT", path: location, body: `{"hosts":[],"path_prefixes":["/a","/b"],"canary_header":"","strategy":"least_requests"}`}), 200)
+	if len(r.Hosts) != 0 || !slices.Equal(r.PathPrefixes, []string{"/a", "/b"}) || r.CanaryHeader != "" || r.Strategy != api.LeastRequests || r.MaxRequests != 5 {
+		t.Errorf("updated %+v", r)
+	}
+	if got := decode[api.Route](t, w.do(t, request{method: "GET", path: location}), 200); !reflect.DeepEqual(got, r) {
+		t.Errorf("read %+v, want %+v", got, r)
+	}
+	if got := w.do(t, request{method: "DELETE", path: location}); got.Code != 204 || len(w.routes) != 0 {
+		t.Errorf("delete: %d", got.Code)
+	}
+}
+
+// TestDiscovery: what discovery answers is for everybody who has a token, and for nobody else.
+func TestDiscovery(t *testing.T) {
+	w := newWorld(t)
+	consul := func(token string) http.Header { return http.Header{"X-Consul-Token": {token}} }
+	tests := []struct {
+		name   string
+		r      request
+		status int
+		body   string // of a success
+	}{
+		{"monitoring", request{path: "/http_sd?environment=staging", token: "monitoring"}, 200, "/http_sd for monitoring"},
+		{"developer", request{path: "/v1/health/service/api", token: "developer"}, 200, "/v1/health/service/api for developer"},
+		{"token of Consul", request{path: "/v1/catalog/services", token: "-", header: consul("devops")}, 200, "/v1/catalog/services for devops"},
+		{"both tokens", request{path: "/v1/catalog/services", token: "admin", header: consul("devops")}, 200, "/v1/catalog/services for admin"},
+		{"unknown token of Consul", request{path: "/v1/catalog/services", token: "-", header: consul("nobody")}, 401, ""},
+		{"two tokens of Consul", request{path: "/v1/catalog/services", token: "-", header: http.Header{"X-Consul-Token": {"devops", "admin"}}}, 401, ""},
+		{"token of Consul elsewhere", request{path: "/http_sd", token: "-", header: consul("devops")}, 401, ""},
+		{"token of Consul for the API", request{path: services, token: "-", header: consul("devops")}, 401, ""},
+		{"no token", request{path: "/http_sd", token: "-"}, 401, ""},
+		{"no token for Consul", request{path: "/v1/catalog/services", token: "-"}, 401, ""},
+		{"below the path", request{path: "/http_sd/x"}, 404, ""},
+		{"another method", request{method: "PUT", path: "/v1/agent/service/register", body: `{}`}, 405, ""},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			tc.r.method = cmp.Or(tc.r.method, "GET")
+			answer := w.do(t, tc.r)
+			if answer.Code != tc.status {
+				t.Fatalf("%d %s, want %d", answer.Code, answer.Body, tc.status)
+			}
+			if tc.status != 200 {
+				problem(t, answer)
+			} else if got := answer.Body.String(); got != tc.body {
+				t.Errorf("answers %q, want %q", got, tc.body)
+			}
+		})
+	}
+	if !strings.Contains(w.log.String(), `"operation":"discovery","principal":"monitoring"`) {
+		t.Error("the access log does not tell of the discovery")
+	}
+}
+
+// TestNoDiscovery: without it, nothing is there.
+func TestNoDiscovery(t *testing.T) {
+	w := newRealWorld(t)
+	token := w.token(t, fleet.RoleSystemAdmin, fleet.AllEnvironments)
+	for _, path := range []string{"/http_sd", "/v1/catalog/services"} {
+		if p := problem(t, w.do(t, request{method: "GET", path: path, token: token})); p.Status != 404 {
+			t.Errorf("%s: %+v", path, p)
+		}
 	}
 }
 
@@ -261,13 +409,13 @@ func TestEvents(t *testing.T) {
 
 func TestEmptyListsAreLists(t *testing.T) {
 	w := newWorld(t)
-	for path, member := range map[string]string{definitions: "definitions", networks: "networks", instances: "instances", deployments: "deployments", events: "events"} {
+	for path, member := range map[string]string{definitions: "definitions", networks: "networks", instances: "instances", deployments: "deployments", events: "events", routes: "routes", services: "services"} {
 		answer := w.do(t, request{method: "GET", path: path})
 		var members map[string]json.RawMessage
 		if err := json.Unmarshal(answer.Body.Bytes(), &members); err != nil {
 			t.Fatal(err)
 		}
-		if string(members[member]) != "[]" || string(members["total_count"]) != "0" {
+		if string(members[member]) != "[]" || path != services && string(members["total_count"]) != "0" {
 			t.Errorf("%s answers %s", path, answer.Body)
 		}
 	}

@@ -68,6 +68,14 @@ type (
 	NetworkParams struct {
 		NetworkID string `path:"network_id" doc:"Identifier of the network." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a12" format:"uuid"`
 	}
+	// RouteParams name a route.
+	RouteParams struct {
+		RouteID string `path:"route_id" doc:"Identifier of the route." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a19" format:"uuid"`
+	}
+	// ServiceParams name a service.
+	ServiceParams struct {
+		ServiceName string `path:"service_name" doc:"Name of the service." example:"api" pattern:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" patternDescription:"the name of a service; use a DNS label such as api"`
+	}
 	// DeploymentParams name a deployment.
 	DeploymentParams struct {
 		DeploymentID string `path:"deployment_id" doc:"Identifier of the deployment." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a14" format:"uuid"`

@@ -32,6 +32,23 @@ type Store interface {
 	// DeploymentInstances lists every instance of a deployment, terminated ones too.
 	DeploymentInstances(ctx context.Context, id string) ([]fleet.Instance, error)
 
+	// Endpoints lists the registry, by service, environment and identifier.
+	Endpoints(ctx context.Context, f fleet.EndpointFilter) ([]fleet.Endpoint, error)
+	// SetWeight changes an endpoint's share beside its siblings. instanceID is the
+	// endpoint's identifier, which for an instance is its own. ErrNotFound when the
+	// service has no such endpoint.
+	SetWeight(ctx context.Context, serviceName, instanceID string, weight int, reason string) (fleet.Endpoint, error)
+
+	// CreateRoute stores a route. ErrAlreadyExists when the environment has one of
+	// the name, ErrConflict when another environment has one of the hosts or
+	// another route one of the paths.
+	CreateRoute(ctx context.Context, r fleet.Route) (fleet.Route, error)
+	Route(ctx context.Context, id string) (fleet.Route, error)
+	ListRoutes(ctx context.Context, f fleet.RouteFilter, p fleet.Page) (fleet.Result[fleet.Route], error)
+	// UpdateRoute reads, changes and writes a route under a row lock; ErrConflict as CreateRoute.
+	UpdateRoute(ctx context.Context, id string, change func(*fleet.Route) error) (fleet.Route, error)
+	DeleteRoute(ctx context.Context, id string) error
+
 	ListEvents(ctx context.Context, f fleet.EventFilter, p fleet.Page) (fleet.Result[fleet.Event], error)
 
 	// Ping reports whether the database answers.

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Config is what the API needs; every field but Version is required.
+// Config is what the API needs; every field but Domain, Discovery and Version is required.
 type Config struct {
 	Store         Store
 	Deployer      Deployer
@@ -15,7 +15,13 @@ type Config struct {
 	Authenticator Authenticator
 	// Environments are the configured ones; a request that names another one is refused.
 	Environments []string
-	Logger       *slog.Logger
+	// Domain is the one below which every service has a host of its own,
+	// SERVICE.ENVIRONMENT.Domain. No route may answer to a host in it.
+	Domain string
+	// Discovery answers at pathHTTPDiscovery and below pathConsul, to whoever has a
+	// token; its requests carry the fleet.Call of the principal. Nil serves nothing there.
+	Discovery http.Handler
+	Logger    *slog.Logger
 	// Version of the daemon, told at /healthz.
 	Version string
 }
@@ -33,6 +39,7 @@ type server struct {
 func New(config Config) http.Handler {
 	s, document := build(config)
 	s.serveDocument(document)
+	s.serveDiscovery()
 	limited := bound(maxInFlight, s.routed())
 	served := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isPublic(r.URL.Path) {

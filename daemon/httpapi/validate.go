@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
@@ -264,6 +266,29 @@ func checkDeploy(f *faults, r api.DeployRequest) {
 	for _, fault := range rolloutFromAPI(valueOf(r.RolloutConfig)).Faults() {
 		f.refuse(location+"."+fault.Field, fault.Err)
 	}
+}
+
+// checkRoute checks a whole route: what a create asks for, or what an update would
+// leave behind. domain is that of the services' own hosts.
+func checkRoute(f *faults, r fleet.Route, domain string) {
+	f.refuse("body.name", grammar.Name(r.Name))
+	f.refuse("body.service_name", grammar.Name(r.ServiceName))
+	for _, fault := range append(grammar.RouteFaults(r.Hosts, r.PathPrefixes), r.Settings.Faults()...) {
+		f.refuse("body."+fault.Field, fault.Err)
+	}
+	for i, host := range r.Hosts {
+		if domain != "" && strings.HasSuffix(host, "."+domain) {
+			f.add(at("body.hosts", i), "%q lies in %s, where every service has a host of its own, SERVICE.ENVIRONMENT.%s; leave hosts empty to use it, or choose a name elsewhere", host, domain, domain)
+		}
+	}
+}
+
+// checkRouteChange checks what an update gives by itself, before the stored route
+// is known; what follows from both is found in checkRoute.
+func checkRouteChange(f *faults, r api.UpdateRouteRequest, domain string) {
+	sample := routeFromAPI(api.CreateRouteRequest{Name: "sample", ServiceName: "sample"})
+	applyRoute(&sample, r)
+	checkRoute(f, sample, domain)
 }
 
 func at(location string, index int) string { return fmt.Sprintf("%s[%d]", location, index) }

@@ -27,6 +27,10 @@ func TestSameKeyAtOnce(t *testing.T) {
 			n, err := s.CreateNetwork(ctx, fleet.Network{Name: "app", Type: fleet.NetworkInternal, Environment: "staging"}, applied)
 			return n.ID, err
 		}},
+		"route": {"routes", func(ctx context.Context) (string, error) {
+			r, err := s.CreateRoute(ctx, routeOf("shop", "shop.example.com"))
+			return r.ID, err
+		}},
 		"deployment": {"deployment_history", func(ctx context.Context) (string, error) {
 			d, err := s.CreateDeployment(ctx, deploymentOf(d, "staging"))
 			return d.ID, err

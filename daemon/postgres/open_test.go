@@ -150,6 +150,30 @@ func TestOrdinaryOwner(t *testing.T) {
 	}
 }
 
+// TestMigrateTraffic: what answers already is registered, whoever owns the tables.
+func TestMigrateTraffic(t *testing.T) {
+	db, u := emptyWithOwner(t)
+	if err := postgres.MigrateTo(t.Context(), u, 6, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	conn := connect(t, db.OwnerURL)
+	exec(t, conn, `INSERT INTO container_definitions (id, name, service_name, image_name) VALUES ('`+definitionID+`', 'api', 'api', 'wedsync/api')`)
+	deployment, healthy, other := fmt.Sprintf(deploymentID, 0), fmt.Sprintf(instanceID, 0), fmt.Sprintf(instanceID, 1)
+	exec(t, conn, `INSERT INTO deployment_history (id, definition_id, environment, deployment_type, image_tag, config_snapshot)
+		VALUES ($1, '`+definitionID+`', 'staging', 'deploy', 'v1', '{"service_name": "api", "network_config": {"ports": [8080]}}')`, deployment)
+	for id, health := range map[string]string{healthy: "healthy", other: "unhealthy"} {
+		exec(t, conn, `INSERT INTO container_instances (id, definition_id, deployment_id, environment, instance_name, current_status, health_status, ip_address)
+			VALUES ($1, '`+definitionID+`', $2, 'staging', $3, 'running', $3, '172.18.0.2')`, id, deployment, health)
+	}
+	if err := postgres.Migrate(t.Context(), u, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	got := endpoints(t, openURL(t, u), fleet.EndpointFilter{})
+	if len(got) != 1 || got[0].InstanceID != healthy || got[0].URL != "http://172.18.0.2:8080" || got[0].HealthCheckURL != "" {
+		t.Errorf("endpoints are %+v, want that of the healthy instance alone", got)
+	}
+}
+
 // TestMigrateRollouts: what ran before there were rollouts goes on as it was meant,
 // whoever owns the tables.
 func TestMigrateRollouts(t *testing.T) {

@@ -139,6 +139,8 @@ func TestBadCursors(t *testing.T) {
 			wantField(t, err, fleet.ErrInvalid, "cursor")
 			_, err = s.ListNetworks(system(t), fleet.NetworkFilter{}, p)
 			wantField(t, err, fleet.ErrInvalid, "cursor")
+			_, err = s.ListRoutes(system(t), fleet.RouteFilter{}, p)
+			wantField(t, err, fleet.ErrInvalid, "cursor")
 			_, err = s.ListDeployments(system(t), fleet.DeploymentFilter{}, p)
 			wantField(t, err, fleet.ErrInvalid, "cursor")
 			_, err = s.ListEvents(system(t), fleet.EventFilter{}, p)

@@ -36,9 +36,11 @@ var seedEnvironments = []string{"development", "staging"}
 const (
 	principalID  = "00000000-0000-7000-9000-0000000000f1"
 	definitionID = "00000000-0000-7000-9000-000000000001"
+	followerID   = "00000000-0000-7000-9000-000000000002"
 	networkID    = "00000000-0000-7000-9000-00000000010%d"
 	deploymentID = "00000000-0000-7000-9000-00000000020%d"
 	instanceID   = "00000000-0000-7000-9000-00000000030%d"
+	routeID      = "00000000-0000-7000-9000-00000000040%d"
 )
 
 // seedRows writes, as the superuser, what the policies are tried on.
@@ -65,6 +67,20 @@ func seedRows(t *testing.T, conn *pgx.Conn) {
 	}
 }
 
+// seedTraffic writes, beside seedRows, what decides where requests go.
+func seedTraffic(t *testing.T, conn *pgx.Conn) {
+	t.Helper()
+	exec(t, conn, `INSERT INTO traffic_followers (id, name) VALUES ('`+followerID+`', 'a daemon')`)
+	for n, env := range seedEnvironments {
+		exec(t, conn, `INSERT INTO routes (id, name, environment, service_name, path_prefixes) VALUES ($1, 'api', $2, 'api', '{/}')`, fmt.Sprintf(routeID, n), env)
+		exec(t, conn, `INSERT INTO route_hosts (host, environment) VALUES ($1 || '.example.com', $1)`, env)
+		exec(t, conn, `INSERT INTO route_matches (route_id, environment, host, path_prefix) VALUES ($1, $2, $2 || '.example.com', '/')`, fmt.Sprintf(routeID, n), env)
+		exec(t, conn, `INSERT INTO drained_instances (follower_id, instance_id) VALUES ('`+followerID+`', $1)`, fmt.Sprintf(instanceID, n))
+		exec(t, conn, `INSERT INTO balancer_loads (follower_id, endpoint_id, service_name, environment, request_rate, error_rate, in_flight, p50_ms, p95_ms, p99_ms, measured_at)
+			VALUES ('`+followerID+`', $1, 'api', $2, 1, 0, 0, 1, 2, 3, now())`, fmt.Sprintf(instanceID, n), env)
+	}
+}
+
 // access is what the policies shall allow on one table.
 type access struct {
 	table string
@@ -87,6 +103,7 @@ type access struct {
 const (
 	environmentOf = `(ARRAY['development','staging'])[$ENV + 1]`
 	instanceOf    = `('00000000-0000-7000-9000-00000000030' || $ENV)::uuid`
+	routeIn       = `('00000000-0000-7000-9000-00000000040' || $ENV)::uuid`
 )
 
 var accesses = []access{
@@ -120,9 +137,35 @@ var accesses = []access{
 		insert:    `INSERT INTO container_events (environment, event_type, event_source, user_id) VALUES (` + environmentOf + `, 'created', 'user', '$ME')`,
 		inserters: managers},
 	{table: "service_registry", scoped: 1, readers: everyRole,
-		insert:    `INSERT INTO service_registry (service_name, instance_id, environment, endpoint_url) VALUES ('new', ` + instanceOf + `, ` + environmentOf + `, 'http://10.0.0.2')`,
+		insert:    `INSERT INTO service_registry (service_name, environment, endpoint_url, ttl_seconds) VALUES ('new', ` + environmentOf + `, 'http://10.0.0.2:80', 30)`,
 		inserters: managers, update: `UPDATE service_registry SET is_healthy = false`, updaters: managers,
 		remove: `DELETE FROM service_registry`, removers: managers},
+	{table: "routes", scoped: 1, readers: everyRole,
+		insert:    `INSERT INTO routes (name, environment, service_name, path_prefixes) VALUES ('new', ` + environmentOf + `, 'new', '{/}')`,
+		inserters: managers, update: `UPDATE routes SET service_name = 'web'`, updaters: managers,
+		remove: `DELETE FROM routes`, removers: managers},
+	{table: "route_hosts", scoped: 1, readers: managers,
+		insert:    `INSERT INTO route_hosts (host, environment) VALUES ('new.example.com', ` + environmentOf + `)`,
+		inserters: managers, update: `UPDATE route_hosts SET host = 'new.' || host`, updaters: managers,
+		remove: `DELETE FROM route_hosts`, removers: managers},
+	{table: "route_matches", scoped: 1, readers: managers,
+		insert:    `INSERT INTO route_matches (route_id, environment, host, path_prefix) VALUES (` + routeIn + `, ` + environmentOf + `, 'new.example.com', '/')`,
+		inserters: managers, update: `UPDATE route_matches SET path_prefix = '/new'`, updaters: managers,
+		remove: `DELETE FROM route_matches`, removers: managers},
+	{table: "traffic_followers", global: 1, readers: []fleet.Role{admin}, ignoresEnvironments: true,
+		insert: `INSERT INTO traffic_followers (id, name) VALUES (gen_random_uuid(), 'new')`, inserters: []fleet.Role{admin},
+		update: `UPDATE traffic_followers SET seen_at = now()`, updaters: []fleet.Role{admin},
+		remove: `DELETE FROM traffic_followers`, removers: []fleet.Role{admin}},
+	{table: "drained_instances", global: 2, readers: managers, ignoresEnvironments: true,
+		insert:    `INSERT INTO drained_instances (follower_id, instance_id) VALUES ('` + followerID + `', ` + instanceOf + `) ON CONFLICT DO NOTHING`,
+		inserters: managers, update: `UPDATE drained_instances SET instance_id = instance_id`, updaters: managers,
+		remove: `DELETE FROM drained_instances`, removers: managers},
+	// Whoever measures, measures everywhere; reading is by environment, and so is changing what one reads.
+	{table: "balancer_loads", scoped: 1, readers: everyRole, ignoresEnvironments: true,
+		insert: `INSERT INTO balancer_loads (follower_id, endpoint_id, service_name, environment, request_rate, error_rate, in_flight, p50_ms, p95_ms, p99_ms, measured_at)
+			VALUES ('` + followerID + `', gen_random_uuid(), 'api', ` + environmentOf + `, 1, 0, 0, 1, 2, 3, now())`,
+		inserters: []fleet.Role{admin}, update: `UPDATE balancer_loads SET in_flight = in_flight + 1`, updaters: []fleet.Role{admin},
+		remove: `DELETE FROM balancer_loads WHERE in_flight >= 0`, removers: []fleet.Role{admin}},
 	{table: "scaling_policies", scoped: 1, readers: everyRole,
 		insert: `INSERT INTO scaling_policies (definition_id, environment, policy_name, scaling_type, trigger_metric, scale_up_threshold, scale_down_threshold, scale_up_adjustment, scale_down_adjustment)
 			VALUES ('` + definitionID + `', ` + environmentOf + `, 'new', 'horizontal', 'cpu', 80, 20, 1, 1)`,
@@ -153,7 +196,9 @@ var accesses = []access{
 // environments, over a connection that has logged in as the daemon's role.
 func TestRowLevelSecurity(t *testing.T) {
 	db := testenv.Database(t)
-	seedRows(t, connect(t, db.OwnerURL))
+	owner := connect(t, db.OwnerURL)
+	seedRows(t, owner)
+	seedTraffic(t, owner)
 	conn := connect(t, db.AppURL)
 	lists := map[string][]string{"everywhere": {"*"}, "staging": {"staging"}, "elsewhere": {"production"}, "nowhere": {}}
 	for _, a := range accesses {
@@ -321,7 +366,9 @@ func refused(err error) bool {
 // TestNoClaims: who is nobody sees nothing, even after somebody has used the connection.
 func TestNoClaims(t *testing.T) {
 	db := testenv.Database(t)
-	seedRows(t, connect(t, db.OwnerURL))
+	owner := connect(t, db.OwnerURL)
+	seedRows(t, owner)
+	seedTraffic(t, owner)
 	conn := connect(t, db.AppURL)
 	everybody := actor(t, admin, []string{"*"})
 	for _, claims := range []string{"", "{}", `{"role":"system_admin"}`, `{"role":"intruder","environments":["*"]}`, `{"environments":["*"]}`} {

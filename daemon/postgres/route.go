@@ -135,6 +135,7 @@ func (s *Store) UpdateRoute(ctx context.Context, id string, change func(*fleet.R
 		if err := change(&after); err != nil {
 			return "", err
 		}
+		after.ID, after.Name, after.Environment = before.ID, before.Name, before.Environment
 		if reflect.DeepEqual(before, after) {
 			return id, nil
 		}
@@ -150,7 +151,7 @@ func (t *transaction) replaceRoute(ctx context.Context, before fleet.Route, r *f
 	if err := t.LockRoutes(ctx); err != nil {
 		return err
 	}
-	row, err := t.Queries.UpdateRoute(ctx, dbsqlc.UpdateRouteParams{
+	row, err := t.UpdateRoute(ctx, dbsqlc.UpdateRouteParams{
 		ID: r.ID, ServiceName: r.ServiceName, Hosts: nonNil(r.Hosts), PathPrefixes: r.PathPrefixes, Settings: r.Settings,
 	})
 	if err != nil {
@@ -184,7 +185,7 @@ func (s *Store) DeleteRoute(ctx context.Context, id string) error {
 		if err := t.LockRoutes(ctx); err != nil {
 			return "", err
 		}
-		if err := t.Queries.DeleteRoute(ctx, id); err != nil {
+		if err := t.DeleteRoute(ctx, id); err != nil {
 			return "", err
 		}
 		r := route(row)

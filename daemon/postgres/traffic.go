@@ -3,8 +3,11 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres/dbsqlc"
@@ -65,6 +68,10 @@ func (s *Store) Endpoints(ctx context.Context, f fleet.EndpointFilter) ([]fleet.
 // SetWeight implements httpapi.Store.
 func (s *Store) SetWeight(ctx context.Context, serviceName, instanceID string, weight int, reason string) (fleet.Endpoint, error) {
 	_, _, err := s.mutate(ctx, "set weight", func(t *transaction) (string, error) {
+		// The instance first, like everybody whose change of it reaches the registry.
+		if _, err := t.LockInstance(ctx, instanceID); err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return "", err
+		}
 		row, err := t.LockEndpoint(ctx, instanceID)
 		if err == nil && row.ServiceName != serviceName {
 			err = fleet.Errorf(fleet.ErrNotFound, "service %q has no instance %s", serviceName, instanceID)
@@ -195,7 +202,7 @@ func (s *Store) RecordLoads(ctx context.Context, followerID string, loads []flee
 		return fmt.Errorf("encode loads: %w", err)
 	}
 	return s.write(ctx, "record loads", func(t *transaction) error {
-		if err := t.Queries.RecordLoads(ctx, dbsqlc.RecordLoadsParams{FollowerID: followerID, Loads: encoded}); err != nil {
+		if err := t.RecordLoads(ctx, dbsqlc.RecordLoadsParams{FollowerID: followerID, Loads: encoded}); err != nil {
 			return err
 		}
 		return t.PruneLoads(ctx)

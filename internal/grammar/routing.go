@@ -149,10 +149,12 @@ func EndpointURL(s string) error {
 	if n, err := strconv.Atoi(port); err != nil || Port(n) != nil || strconv.Itoa(n) != port {
 		return invalid
 	}
-	if _, err := Address(host); err != nil && !domainPattern.MatchString(host) {
-		return invalid
+	address, err := Address(host)
+	inBrackets := strings.HasPrefix(rest, "[")
+	if err == nil && address.Is6() == inBrackets || err != nil && !inBrackets && domainPattern.MatchString(host) {
+		return nil
 	}
-	return nil
+	return invalid
 }
 
 // Faults checks every field of a routing and the rules between them.

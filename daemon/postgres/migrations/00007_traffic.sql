@@ -91,10 +91,10 @@ BEGIN
     ELSIF NEW.current_status = 'running' AND NEW.health_status = 'healthy' AND NEW.ip_address IS NOT NULL THEN
         INSERT INTO service_registry (id, service_name, instance_id, environment, endpoint_url, health_check_url, load_balancer_weight)
         SELECT NEW.id, d.config_snapshot ->> 'service_name', NEW.id, NEW.environment, u.base || ':' || (d.config_snapshot -> 'network_config' -> 'ports' ->> 0),
-            u.base || ':' || coalesce(nullif(c.health ->> 'port', '0'), d.config_snapshot -> 'network_config' -> 'ports' ->> 0) || (c.health ->> 'endpoint'),
+            u.base || ':' || coalesce(nullif(h.probe ->> 'port', '0'), d.config_snapshot -> 'network_config' -> 'ports' ->> 0) || (h.probe ->> 'endpoint'),
             NEW.load_balancer_weight
         FROM deployment_history d,
-            LATERAL (SELECT d.config_snapshot -> 'health_check_config') AS c (health),
+            LATERAL (SELECT d.config_snapshot -> 'health_check_config') AS h (probe),
             LATERAL (SELECT 'http://' || CASE WHEN family(NEW.ip_address) = 6 THEN '[' || host(NEW.ip_address) || ']' ELSE host(NEW.ip_address) END) AS u (base)
         WHERE d.id = NEW.deployment_id AND jsonb_array_length(coalesce(d.config_snapshot -> 'network_config' -> 'ports', '[]')) > 0
         ON CONFLICT (instance_id) DO UPDATE SET

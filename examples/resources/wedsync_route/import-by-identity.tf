@@ -1,0 +1,7 @@
+import {
+  to = wedsync_route.shop
+  identity = {
+    environment = "production"
+    name        = "shop"
+  }
+}

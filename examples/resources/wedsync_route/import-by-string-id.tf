@@ -1,0 +1,4 @@
+import {
+  to = wedsync_route.shop
+  id = "production/shop"
+}

@@ -1,0 +1,3 @@
+# By environment and name, or by identifier.
+terraform import wedsync_route.shop production/shop
+terraform import wedsync_route.shop 0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a19
