@@ -10,6 +10,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/access"
@@ -137,9 +139,7 @@ func (d *Daemon) assemble(ctx context.Context, db *database) (_ *parts, err erro
 	if err := tokens.EnsureBootstrap(ctx, secret); err != nil {
 		return nil, err
 	}
-	p := c.wire(store, engine, tokens)
-	p.balance = c.newBalance(d.traffic, store)
-	return p, nil
+	return c.wire(store, engine, tokens, d.traffic), nil
 }
 
 func (c Config) open(ctx context.Context, db *database) (*postgres.Store, error) {
@@ -156,17 +156,22 @@ func (c Config) open(ctx context.Context, db *database) (*postgres.Store, error)
 
 // wire connects the loops: a container that was started is checked at once, a
 // verdict that changed wakes the workload, and so does what the API accepts.
-func (c Config) wire(store *postgres.Store, engine *docker.Engine, tokens *access.Tokens) *parts {
+func (c Config) wire(store *postgres.Store, engine *docker.Engine, tokens *access.Tokens, listener net.Listener) *parts {
 	p := &parts{log: c.Logger, store: store, engine: engine}
 	p.monitor = health.NewMonitor(health.Config{Store: store, Logger: c.Logger, Changed: func(w fleet.Workload) { p.controller.Wake(w) }})
 	deployStore, deployEngine := withFailpoints(store, engine)
 	p.controller = deploy.NewController(deploy.Config{Store: deployStore, Engine: deployEngine, Logger: c.Logger, Resync: c.Resync, Started: p.monitor.Poke})
+	p.balance = c.newBalance(listener, store)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(p.balance.balancer, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.handler = httpapi.New(httpapi.Config{
 		Store:         store,
 		Deployer:      deploy.NewService(deployStore, deployEngine, p.controller.Wake),
 		Engine:        engine,
 		Authenticator: tokens,
 		Environments:  c.Environments,
+		Domain:        c.Traffic.Domain,
+		Metrics:       registry,
 		Logger:        c.Logger,
 		Version:       c.Version,
 	})

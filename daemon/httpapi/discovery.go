@@ -22,21 +22,26 @@ func (s *server) serveDiscovery() {
 		return
 	}
 	for _, path := range []string{pathHTTPDiscovery, pathConsul} {
-		s.mux.HandleFunc("GET "+path, s.discover)
+		s.mux.HandleFunc("GET "+path, s.admitting("discovery", s.Discovery))
 	}
 }
 
-func (s *server) discover(w http.ResponseWriter, r *http.Request) {
-	x, _ := exchangeFrom(r.Context())
-	x.operation = "discovery"
-	err := s.authenticate(r)
-	if err == nil && !slices.Contains(everyone, x.principal.Role) {
-		err = fleet.Errorf(fleet.ErrForbidden, "the role %s does not allow discovery", x.principal.Role)
+// admitting puts authentication before a handler that stands beside the API, for
+// programs that have formats of their own. The handler shows what the principal
+// of its context's call may see.
+func (s *server) admitting(operation string, next http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		x, _ := exchangeFrom(r.Context())
+		x.operation = operation
+		err := s.authenticate(r)
+		if err == nil && !slices.Contains(everyone, x.principal.Role) {
+			err = fleet.Errorf(fleet.ErrForbidden, "the role %s does not allow it", x.principal.Role)
+		}
+		if err != nil {
+			s.problemFor(r.Context(), err).write(w, r)
+			return
+		}
+		call := fleet.Call{Principal: x.principal, RequestID: x.id}
+		next.ServeHTTP(w, r.WithContext(fleet.WithCall(r.Context(), call)))
 	}
-	if err != nil {
-		s.problemFor(r.Context(), err).write(w, r)
-		return
-	}
-	call := fleet.Call{Principal: x.principal, RequestID: x.id}
-	s.Discovery.ServeHTTP(w, r.WithContext(fleet.WithCall(r.Context(), call)))
 }

@@ -5,9 +5,11 @@ import (
 	"net/http"
 	"path"
 	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Config is what the API needs; every field but Domain, Discovery and Version is required.
+// Config is what the API needs; every field but Domain, Discovery, Metrics and Version is required.
 type Config struct {
 	Store         Store
 	Deployer      Deployer
@@ -21,6 +23,8 @@ type Config struct {
 	// Discovery answers at pathHTTPDiscovery and below pathConsul, to whoever has a
 	// token; its requests carry the fleet.Call of the principal. Nil serves nothing there.
 	Discovery http.Handler
+	// Metrics are served at pathMetrics.
+	Metrics prometheus.Gatherer
 	Logger    *slog.Logger
 	// Version of the daemon, told at /healthz.
 	Version string
@@ -40,6 +44,7 @@ func New(config Config) http.Handler {
 	s, document := build(config)
 	s.serveDocument(document)
 	s.serveDiscovery()
+	s.serveMetrics()
 	limited := bound(maxInFlight, s.routed())
 	served := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isPublic(r.URL.Path) {
