@@ -1,7 +1,9 @@
 package traffic
 
 import (
+	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"net"
 	"net/http"
@@ -34,6 +36,9 @@ type backend struct {
 	// plain speaks HTTP/1.1, or HTTP/2 where TLS negotiates it; clear speaks HTTP/2
 	// without TLS.
 	plain, clear *http.Transport
+	// links are the balancer's own connections, for simple requests.
+	links links
+	dial  func(context.Context) (net.Conn, error)
 
 	inFlight atomic.Int64
 	draining atomic.Bool
@@ -52,10 +57,21 @@ func newBackend(e fleet.Endpoint, idle func()) (*backend, error) {
 	sum := sha256.Sum256([]byte(e.ID))
 	b := &backend{endpoint: e, url: u, token: hex.EncodeToString(sum[:8]), idle: idle}
 	b.plain, b.clear = newTransport(), newTransport()
+	b.dial = dialer(u)
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
 	b.clear.Protocols = &protocols
 	return b, nil
+}
+
+// dialer makes connections of the balancer's own to a URL's host.
+func dialer(u *url.URL) func(context.Context) (net.Conn, error) {
+	d := &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}
+	if u.Scheme == "https" {
+		secure := &tls.Dialer{NetDialer: d, Config: &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}}
+		return func(ctx context.Context) (net.Conn, error) { return secure.DialContext(ctx, "tcp", u.Host) }
+	}
+	return func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", u.Host) }
 }
 
 // newTransport makes connections for one instance. Nothing is compressed,
@@ -99,6 +115,7 @@ func (b *backend) drain() { b.draining.Store(true) }
 
 // close closes what connections are left and not in use.
 func (b *backend) close() {
+	b.links.prune(true)
 	b.plain.CloseIdleConnections()
 	b.clear.CloseIdleConnections()
 }

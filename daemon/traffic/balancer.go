@@ -93,6 +93,7 @@ func (b *Balancer) Receive(t fleet.Traffic) {
 // after the table, so that who is turned away finds another one.
 func (b *Balancer) retire(kept map[backendKey]*backend) {
 	for key, old := range b.backends {
+		old.links.prune(false)
 		if kept[key] != old {
 			old.drain()
 			b.leaving[old] = true

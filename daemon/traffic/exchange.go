@@ -24,10 +24,8 @@ type exchange struct {
 	// was at before.
 	ring   *ring
 	sticky *backend
-	// backend is the one that answers; status is zero until it does.
+	// backend is the one that answers; nil until it does.
 	backend *backend
-	status  int
-	cancel  context.CancelCauseFunc
 }
 
 type exchangeKey struct{}
@@ -117,42 +115,60 @@ func (t *tunnel) Write(p []byte) (int, error) {
 	return t.ReadWriteCloser.Write(p)
 }
 
-// RoundTrip sends a request to an instance; to another one where the first could
-// not be connected to, or broke off and the request may be repeated.
+// RoundTrip sends a request of the proxy's to an instance; see offer.
 func (b *Balancer) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := exchangeOf(req.Context())
+	res, err := b.offer(x, req, x.send)
+	if err != nil {
+		return nil, err
+	}
+	if conn, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
+		res.Body = &tunnel{conn, x}
+	} else {
+		res.Body = &answering{res.Body, x}
+	}
+	return res, nil
+}
+
+// offer sends a request to an instance; to another one where the first could not
+// be connected to, or broke off and the request may be repeated. The instance that
+// answers counts the request until the exchange ends.
+func (b *Balancer) offer(x *exchange, req *http.Request, send func(*http.Request, *backend) (*http.Response, error)) (*http.Response, error) {
 	x.pool.budget.earn()
 	var tried []*backend
 	var last error
 	for {
-		backend := x.pick(tried)
-		if backend == nil {
+		m := x.pick(tried)
+		if m == nil {
 			if last != nil {
 				return nil, last
 			}
 			return nil, refused{x.nobody()}
 		}
-		res, err := x.send(req, backend)
+		res, err := send(req, m)
 		if err == nil {
-			b.judge(x.pool, backend, res.StatusCode)
-			return x.accept(backend, res), nil
+			x.backend = m
+			x.watch.answered()
+			m.count(res.StatusCode, time.Since(x.started))
+			b.judge(x.pool, m, res.StatusCode)
+			return res, nil
 		}
-		backend.leave()
-		if x.ended(req.Context()) {
+		m.leave()
+		if x.watch.ended() || req.Context().Err() != nil {
 			return nil, err
 		}
 		connected := !unconnected(err)
-		b.blame(x.pool, backend, connected)
+		b.blame(x.pool, m, connected)
 		last = err
-		tried = append(tried, backend)
+		tried = append(tried, m)
 		if len(tried) >= maxTries || connected && !x.again(req, err, tried) {
 			return nil, err
 		}
-		backend.retries.Add(1)
+		m.retries.Add(1)
 	}
 }
 
-// send offers the request to one instance.
+// send offers the request to one instance, by way of net/http.
 func (x *exchange) send(req *http.Request, b *backend) (*http.Response, error) {
 	out := req.WithContext(req.Context())
 	u := *req.URL
@@ -181,22 +197,6 @@ func isGRPC(r *http.Request) bool {
 	t := r.Header["Content-Type"]
 	return r.ProtoMajor == 2 && len(t) > 0 && len(t[0]) >= len(kind) && t[0][:len(kind)] == kind
 }
-
-// accept makes the answer count until its body is closed.
-func (x *exchange) accept(b *backend, res *http.Response) *http.Response {
-	x.backend, x.status = b, res.StatusCode
-	x.watch.answered()
-	if conn, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
-		res.Body = &tunnel{conn, x}
-	} else {
-		res.Body = &answering{res.Body, x}
-	}
-	b.count(res.StatusCode, time.Since(x.started))
-	return res
-}
-
-// ended reports whether the client, or the watch, has ended the request.
-func (x *exchange) ended(ctx context.Context) bool { return ctx.Err() != nil }
 
 // again reports whether a request that broke off may be sent once more: repeating
 // it changes nothing, its body can be sent again, and the service has retries left.
@@ -267,9 +267,9 @@ type refused struct{ refusal }
 func (r refused) Error() string { return r.detail }
 
 // explain is the answer for an error of a request that has none.
-func explain(ctx context.Context, err error) refusal {
+func (x *exchange) explain(err error) refusal {
 	var own refused
-	cause := context.Cause(ctx)
+	cause := x.watch.cause()
 	switch {
 	case errors.As(err, &own):
 		return own.refusal

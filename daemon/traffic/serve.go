@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -33,33 +34,37 @@ func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.refuse(w, r, *no, id)
 		return
 	}
-	ctx, cancel := context.WithCancelCause(r.Context())
-	x := &exchange{match: m, started: time.Now(), requestID: id, forwarded: b.readForwarded(r), cancel: cancel}
+	x := &exchange{match: m, started: time.Now(), requestID: id, forwarded: b.readForwarded(r)}
 	x.choose(r)
-	controller := http.NewResponseController(w)
 	x.watch.response, x.watch.idle = time.Duration(m.limits.ResponseTimeout)*time.Second, time.Duration(m.limits.IdleTimeout)*time.Second
-	x.watch.cancel, x.watch.controller = cancel, controller
+	x.watch.controller = http.NewResponseController(w)
 	hasBody := r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody
 	if hasBody {
 		x.upload = newUpload(r, m.limits.maxBody, x.watch.uploaded)
-		if r.ProtoMajor == 1 {
-			_ = controller.EnableFullDuplex()
-		}
 	}
 	x.watch.start(hasBody)
-	defer x.end(controller)
+	defer x.end()
+	if x.simple(r) {
+		b.serveDirectly(w, r, x)
+		return
+	}
+	if hasBody && r.ProtoMajor == 1 {
+		_ = x.watch.controller.EnableFullDuplex()
+	}
+	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), exchangeKey{}, x))
+	defer cancel()
+	x.watch.cancel = cancel
 	// The server keeps its own request: what it noted there of a body that the
 	// client waits to send is not to be changed.
-	b.proxy.ServeHTTP(w, r.WithContext(context.WithValue(ctx, exchangeKey{}, x)))
+	b.proxy.ServeHTTP(w, r.WithContext(ctx))
 }
 
 // end lets go of all that the exchange holds, also when its answer broke off.
-func (x *exchange) end(controller *http.ResponseController) {
+func (x *exchange) end() {
 	x.watch.stop()
 	if x.upload != nil {
-		x.upload.finish(controller)
+		x.upload.finish(x.watch.controller)
 	}
-	x.cancel(nil)
 	if x.backend != nil {
 		x.backend.leave()
 	}
@@ -130,32 +135,39 @@ func rewrite(p *httputil.ProxyRequest) {
 	x := exchangeOf(p.In.Context())
 	p.Out.URL.RawQuery = p.In.URL.RawQuery
 	p.Out.Host = p.In.Host
-	x.forwarded.write(p.Out.Header)
-	p.Out.Header["X-Request-Id"] = []string{x.requestID}
-	if x.limits.StripPrefix && x.prefix != "/" {
-		p.Out.URL.Path = "/" + strings.TrimPrefix(strings.TrimPrefix(p.Out.URL.Path, x.prefix), "/")
-		if raw, ok := strings.CutPrefix(p.Out.URL.RawPath, x.prefix); ok {
-			p.Out.URL.RawPath = "/" + strings.TrimPrefix(raw, "/")
-		} else {
-			p.Out.URL.RawPath = ""
-		}
-		p.Out.Header["X-Forwarded-Prefix"] = []string{x.prefix}
-	} else {
-		delete(p.Out.Header, "X-Forwarded-Prefix")
+	x.describe(p.Out.Header)
+	x.strip(p.Out.URL)
+}
+
+// describe sets the headers that tell an instance of the client and the request.
+func (x *exchange) describe(h http.Header) {
+	x.forwarded.write(h)
+	h["X-Request-Id"] = []string{x.requestID}
+	delete(h, "X-Forwarded-Prefix")
+	if x.strips() {
+		h["X-Forwarded-Prefix"] = []string{x.prefix}
 	}
 }
 
-// respond adds the balancer's own to an answer.
+func (x *exchange) strips() bool { return x.limits.StripPrefix && x.prefix != "/" }
+
+// strip takes the route's prefix away from a URL's path, where the route says so.
+func (x *exchange) strip(u *url.URL) {
+	if !x.strips() {
+		return
+	}
+	u.Path = "/" + strings.TrimPrefix(strings.TrimPrefix(u.Path, x.prefix), "/")
+	if raw, ok := strings.CutPrefix(u.RawPath, x.prefix); ok {
+		u.RawPath = "/" + strings.TrimPrefix(raw, "/")
+	} else {
+		u.RawPath = ""
+	}
+}
+
+// respond is dress for the proxy.
 func (b *Balancer) respond(res *http.Response) error {
 	x := exchangeOf(res.Request.Context())
-	res.Header["X-Request-Id"] = []string{x.requestID}
-	if name := x.limits.StickyCookie; name != "" && x.sticky != x.backend {
-		c := http.Cookie{
-			Name: name, Value: x.backend.token, Path: "/", HttpOnly: true,
-			SameSite: http.SameSiteLaxMode, Secure: x.forwarded.proto == "https",
-		}
-		res.Header.Add("Set-Cookie", c.String())
-	}
+	x.dress(res)
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		release(res.Request.Context())
 		return nil
@@ -167,16 +179,29 @@ func (b *Balancer) respond(res *http.Response) error {
 	return nil
 }
 
+// dress adds the balancer's own to an answer.
+func (x *exchange) dress(res *http.Response) {
+	res.Header["X-Request-Id"] = []string{x.requestID}
+	if name := x.limits.StickyCookie; name != "" && x.sticky != x.backend {
+		c := http.Cookie{
+			Name: name, Value: x.backend.token, Path: "/", HttpOnly: true,
+			SameSite: http.SameSiteLaxMode, Secure: x.forwarded.proto == "https",
+		}
+		res.Header.Add("Set-Cookie", c.String())
+	}
+}
+
 // explainTo answers a request that no instance has answered.
 func (b *Balancer) explainTo(w http.ResponseWriter, r *http.Request, err error) {
 	x := exchangeOf(r.Context())
-	if errors.Is(context.Cause(r.Context()), context.Canceled) {
+	if errors.Is(x.watch.cause(), errGone) || r.Context().Err() != nil && !x.watch.ended() {
 		b.refused.count("client_gone")
 		panic(http.ErrAbortHandler) // nobody is there to answer
 	}
 	b.log.Debug("no answer", "service", x.pool.service, "environment", x.pool.environment, "request_id", x.requestID, "error", err)
+	no := x.explain(err)
 	x.watch.answered()
-	b.refuse(w, r, explain(r.Context(), err), x.requestID)
+	b.refuse(w, r, no, x.requestID)
 }
 
 func (b *Balancer) refuse(w http.ResponseWriter, r *http.Request, f refusal, id string) {

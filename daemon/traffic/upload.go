@@ -150,3 +150,16 @@ func (u *upload) finish(controller *http.ResponseController) {
 	}
 	_ = controller.SetReadDeadline(time.Now().Add(lingering))
 }
+
+// whole is the whole body of one that is kept.
+func (u *upload) whole(length int64) ([]byte, error) {
+	a, ok := u.begin()
+	if !ok {
+		return nil, errOver
+	}
+	u.kept = make([]byte, 0, length+1) // the end is read too
+	if _, err := io.Copy(io.Discard, struct{ io.Reader }{a}); err != nil {
+		return nil, err
+	}
+	return u.kept, nil
+}

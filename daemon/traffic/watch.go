@@ -3,7 +3,9 @@ package traffic
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -13,6 +15,7 @@ var (
 	errLateBody = errors.New("the request's body stood still")
 	errSlow     = errors.New("the instance did not begin its answer in time")
 	errStill    = errors.New("the answer stood still")
+	errGone     = errors.New("the client has gone")
 )
 
 // Phases of a request.
@@ -23,14 +26,18 @@ const (
 	phaseOver
 )
 
-// watch ends a request that stands still. One timer does for all its phases; it is
-// set anew whenever something moves.
+// watch ends a request that stands still, or whose client has gone. One timer does
+// for all phases; it is set anew whenever something moves.
 type watch struct {
 	timer          *time.Timer
 	phase          atomic.Int32
 	response, idle time.Duration
-	cancel         context.CancelCauseFunc
 	controller     *http.ResponseController
+
+	mu     sync.Mutex
+	why    error
+	cancel context.CancelFunc // ends what net/http does for the request
+	conn   io.Closer          // the connection to the instance, where it is the balancer's own
 }
 
 // start begins with the upload, or the wait for the answer where there is none.
@@ -76,13 +83,52 @@ func (w *watch) expire() {
 	past := time.Unix(1, 0)
 	switch w.phase.Load() {
 	case phaseUpload:
-		w.cancel(errLateBody)
+		w.end(errLateBody)
 		_ = w.controller.SetReadDeadline(past)
 	case phaseWait:
-		w.cancel(errSlow)
+		w.end(errSlow)
 	case phaseAnswer:
-		w.cancel(errStill)
+		w.end(errStill)
 		_ = w.controller.SetWriteDeadline(past)
 	default:
 	}
 }
+
+// gone ends the request because nobody waits for its answer any more.
+func (w *watch) gone() { w.end(errGone) }
+
+// end ends what is done for the request; the first reason is the one that counts.
+func (w *watch) end(why error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.why == nil {
+		w.why = why
+	}
+	if w.cancel != nil {
+		w.cancel()
+	}
+	if w.conn != nil {
+		_ = w.conn.Close()
+	}
+}
+
+// hold has the watch close a connection when it ends the request; false when it
+// has ended it already.
+func (w *watch) hold(c io.Closer) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.why != nil && c != nil {
+		return false
+	}
+	w.conn = c
+	return true
+}
+
+// cause is why the request was ended; nil while it was not.
+func (w *watch) cause() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.why
+}
+
+func (w *watch) ended() bool { return w.cause() != nil }
