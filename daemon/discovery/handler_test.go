@@ -61,9 +61,15 @@ func serve(t *testing.T, d *discovery.Directory, environments []string) *httptes
 	return server
 }
 
-func get(t *testing.T, url string) (*http.Response, string) { return send(t, http.MethodGet, url) }
+// response is what is looked at of an answer besides its body.
+type response struct {
+	StatusCode int
+	Header     http.Header
+}
 
-func send(t *testing.T, method, url string) (*http.Response, string) {
+func get(t *testing.T, url string) (resp response, body string) { return send(t, http.MethodGet, url) }
+
+func send(t *testing.T, method, url string) (response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
 	if err != nil {
@@ -78,7 +84,7 @@ func send(t *testing.T, method, url string) (*http.Response, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp, string(body)
+	return response{resp.StatusCode, resp.Header}, string(body)
 }
 
 var paths = []string{
@@ -144,7 +150,7 @@ func TestNothingRegistered(t *testing.T) {
 		"/v1/health/service/a.b":  "[]",
 		"/v1/health/state/any":    "[]",
 	} {
-		if resp, body := get(t, server.URL+path); resp.StatusCode != 200 || body != want {
+		if resp, body := get(t, server.URL+path); resp.StatusCode != http.StatusOK || body != want {
 			t.Errorf("GET %s = %d %s, want %s", path, resp.StatusCode, body, want)
 		}
 	}
