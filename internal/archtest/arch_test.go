@@ -55,6 +55,8 @@ func TestBroken(t *testing.T) {
 		{"deploy and wire types", Package{Path: "daemon/deploy"}, "the daemon stands on its own", module + "/client/api"},
 		{"deploy and the Engine's client", Package{Path: "daemon/deploy"}, "one importer of the Engine's client", "github.com/docker/docker/client"},
 		{"API and the driver", Package{Path: "daemon/httpapi"}, "one importer of the database driver", "github.com/jackc/pgx/v5"},
+		{"API and DNS messages", Package{Path: "daemon/httpapi"}, "one importer of DNS messages", "github.com/miekg/dns"},
+		{"discovery and traffic", Package{Path: "daemon/discovery"}, "discovery knows no other subsystem", module + "/daemon/traffic"},
 		{"deploy and health", Package{Path: "daemon/deploy"}, "deploy knows no other subsystem", module + "/daemon/health"},
 		{"deploy and an adapter", Package{Path: "daemon/deploy"}, "deploy knows no other subsystem", module + "/daemon/docker"},
 		{"adapter and deploy", Package{Path: "daemon/docker"}, "adapters implement, and decide nothing", module + "/daemon/deploy"},

@@ -35,7 +35,7 @@ type Rule struct {
 }
 
 // subsystems are the parts of the daemon that know fleet, and not each other.
-var subsystems = []string{"access", "autoscale", "deploy", "health", "metrics", "traffic"}
+var subsystems = []string{"access", "autoscale", "deploy", "discovery", "health", "metrics", "traffic"}
 
 // adapters are the parts of the daemon that speak to something outside.
 var adapters = ours("daemon/docker/...", "daemon/postgres/...")
@@ -94,10 +94,16 @@ var Rules = append([]Rule{
 		Why:    "row level security holds only where every query goes through one door",
 	},
 	{
+		Name: "one importer of DNS messages",
+		From: []string{"..."}, Except: []string{"daemon/discovery"},
+		Forbid: []string{"github.com/miekg/dns/..."},
+		Why:    "its successor is then a change of one package",
+	},
+	{
 		Name: "adapters implement, and decide nothing",
 		From: []string{"daemon/docker/...", "daemon/postgres/..."},
 		Forbid: slices.Concat(ours("daemon", "daemon/httpapi/...", "daemon/dashboard/..."),
-			ours("daemon/access", "daemon/autoscale", "daemon/deploy", "daemon/health", "daemon/metrics", "daemon/traffic")),
+			ours("daemon/access", "daemon/autoscale", "daemon/deploy", "daemon/discovery", "daemon/health", "daemon/metrics", "daemon/traffic")),
 		Why: "they satisfy interfaces that the subsystems declare, without knowing them",
 	},
 	{

@@ -14,3 +14,13 @@ func Compose(tb testing.TB) string {
 	}
 	return path
 }
+
+// Dig is the path of the program dig.
+func Dig(tb testing.TB) string {
+	tb.Helper()
+	path, err := exec.LookPath("dig")
+	if err != nil {
+		tb.Fatalf("this test needs dig: run it with \"make test\", which installs it, or install Debian's package bind9-dnsutils (%v)", err)
+	}
+	return path
+}

@@ -62,6 +62,13 @@ var DockerCompose = Requirement{
 	Found:    func(context.Context) bool { return program("docker-compose") != "" },
 }
 
+// Dig is the program dig, with which tests ask as an ordinary resolver does.
+var Dig = Requirement{
+	Name:     "dig",
+	Packages: []string{"bind9-dnsutils"},
+	Found:    func(context.Context) bool { return program("dig") != "" },
+}
+
 // program finds an executable in PATH or in the system folders, which an
 // ordinary user's PATH lacks.
 func program(name string) string {

@@ -39,7 +39,7 @@ type surroundings struct {
 
 // prepare makes sure of everything; end must be called whether it succeeds or not.
 func (s *surroundings) prepare(ctx context.Context, o options) error {
-	requirements := []machine.Requirement{machine.DockerEngine, machine.Namespaces}
+	requirements := []machine.Requirement{machine.DockerEngine, machine.Namespaces, machine.Dig}
 	if o.Peers {
 		requirements = append(requirements, machine.DockerCompose)
 	}
