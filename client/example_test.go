@@ -24,6 +24,9 @@ func exampleDaemon() *httptest.Server {
 			_ = json.NewEncoder(w).Encode(v)
 		})
 	}
+	reply("POST /api/containers/services/{name}/discover", 200, api.Service{ServiceName: "api", Environment: "staging", TotalInstances: 1, HealthyInstances: 1,
+		Instances: []api.ServiceInstance{{EndpointURL: "http://172.18.0.4:8080", IsHealthy: true, LoadBalancerWeight: 100}}})
+	reply("POST /api/containers/routes", 201, api.Route{Name: "shop", Environment: "staging", ServiceName: "api", Hosts: []string{"shop.example.com"}, PathPrefixes: []string{"/"}})
 	definition := api.Definition{ID: "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11", Name: "wedding-api", ImageTag: "v1.4.2", Revision: 1}
 	reply("GET /api/containers/definitions", 200, api.DefinitionList{Definitions: []api.Definition{definition}, TotalCount: 1})
 	reply("POST /api/containers/definitions", 201, definition)
@@ -90,6 +93,45 @@ func ExampleClient_Deploy() {
 	// Output:
 	// 4 of 4 steps
 	// v1.4.2 completed
+}
+
+func ExampleClient_DiscoverService() {
+	daemon := exampleDaemon()
+	defer daemon.Close()
+	c, err := client.New(daemon.URL, "a-token")
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	healthy := true
+	service, err := c.DiscoverService(context.Background(), "api", api.DiscoverRequest{
+		Environment: "staging", Filters: &api.ServiceFilters{IsHealthy: &healthy},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, instance := range service.Instances {
+		fmt.Println(instance.EndpointURL, instance.LoadBalancerWeight)
+	}
+	// Output: http://172.18.0.4:8080 100
+}
+
+func ExampleClient_CreateRoute() {
+	daemon := exampleDaemon()
+	defer daemon.Close()
+	c, err := client.New(daemon.URL, "a-token")
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	route, err := c.CreateRoute(context.Background(), api.CreateRouteRequest{
+		Name: "shop", Environment: "staging", ServiceName: "api", Hosts: []string{"shop.example.com"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(route.Hosts, route.PathPrefixes, "to", route.ServiceName)
+	// Output: [shop.example.com] [/] to api
 }
 
 func ExampleIsNotFound() {

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 
 	"github.com/wedsync/terraform-provider-wedsync/client"
@@ -187,12 +188,14 @@ func (a *acceptance) nothingIsLeft(*terraform.State) error {
 	networks, err2 := a.client.ListNetworks(ctx, api.ListNetworksOptions{})
 	instances, err3 := a.client.ListInstances(ctx, api.ListInstancesOptions{})
 	live, err4 := a.client.ListDeployments(ctx, api.ListDeploymentsOptions{Live: true})
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	routes, err5 := a.client.ListRoutes(ctx, api.ListRoutesOptions{})
+	services, err6 := a.client.ListServices(ctx, api.ListServicesOptions{})
+	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return err
 	}
-	if n := definitions.TotalCount + networks.TotalCount + instances.TotalCount + live.TotalCount; n != 0 {
-		return fmt.Errorf("%d definitions, %d networks, %d instances and %d live deployments are left",
-			definitions.TotalCount, networks.TotalCount, instances.TotalCount, live.TotalCount)
+	if n := definitions.TotalCount + networks.TotalCount + instances.TotalCount + live.TotalCount + routes.TotalCount + len(services.Services); n != 0 {
+		return fmt.Errorf("%d definitions, %d networks, %d instances, %d live deployments, %d routes and %d services are left",
+			definitions.TotalCount, networks.TotalCount, instances.TotalCount, live.TotalCount, routes.TotalCount, len(services.Services))
 	}
 	return nil
 }
@@ -214,6 +217,27 @@ func TestAcc(t *testing.T) {
 		})
 		testenv.AssertNoLeftovers(t, installation)
 	})
+}
+
+// served is a route to the service, and data sources of both.
+func served(hosts string) string {
+	return `
+resource "wedsync_route" "shop" {
+  name         = "shop"
+  environment  = wedsync_deployment.api.environment
+  service_name = wedsync_container_definition.api.service_name
+  hosts        = ` + hosts + `
+}
+
+data "wedsync_route" "shop" { id = wedsync_route.shop.id }
+
+data "wedsync_service" "api" {
+  service_name = wedsync_container_definition.api.service_name
+  environment  = "staging"
+  image_tag    = wedsync_container_definition.api.image_tag
+  depends_on   = [wedsync_deployment.api]
+}
+`
 }
 
 func (a *acceptance) steps() []resource.TestStep {
@@ -263,9 +287,23 @@ func (a *acceptance) steps() []resource.TestStep {
 		{ResourceName: definitionAddress, ImportState: true, ImportStateVerify: true, ImportStateId: "wedding-api"},
 		{ResourceName: deploymentAddress, ImportState: true, ImportStateVerify: true},
 		{ResourceName: deploymentAddress, ImportState: true, ImportStateVerify: true, ImportStateId: "wedding-api/staging"},
+		{ // the replicas are where the service answers
+			Config: a.configWith(v1, "welcome", 3, "null", canary) + served(`["shop.example.com"]`),
+			ConfigStateChecks: []statecheck.StateCheck{
+				has("data.wedsync_service.api", at("healthy_instances"), knownvalue.Int64Exact(3)),
+				has("data.wedsync_service.api", at("total_instances"), knownvalue.Int64Exact(3)),
+				has("data.wedsync_route.shop", at("max_requests"), knownvalue.Int64Exact(1024)),
+			},
+		},
+		{
+			Config:           a.configWith(v1, "welcome", 3, "null", canary) + served(`["shop.example.com", "www.example.com"]`),
+			ConfigPlanChecks: preApply(planned(routeAddress, plancheck.ResourceActionUpdate)),
+		},
+		{ResourceName: routeAddress, ImportState: true, ImportStateVerify: true},
+		{ResourceName: routeAddress, ImportState: true, ImportStateVerify: true, ImportStateId: "staging/shop"},
 		{ // a container that is lost comes back without Terraform, which sees no change
 			PreConfig:        a.loseOne,
-			Config:           a.configWith(v1, "welcome", 3, "null", canary),
+			Config:           a.configWith(v1, "welcome", 3, "null", canary) + served(`["shop.example.com", "www.example.com"]`),
 			ConfigPlanChecks: preApply(plancheck.ExpectEmptyPlan()),
 		},
 	}

@@ -3,11 +3,7 @@ package provider
 import (
 	"context"
 
-	"github.com/hashicorp/terraform-plugin-framework-validators/datasourcevalidator"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
-	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/path"
-	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
 )
@@ -27,30 +23,11 @@ func (d *networkDataSource) Metadata(_ context.Context, req datasource.MetadataR
 }
 
 func (d *networkDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
-	attributes := computedAttributes(networkAttributes())
-	attributes["id"] = schema.StringAttribute{
-		Optional: true, Computed: true, Validators: []validator.String{isUUID},
-		MarkdownDescription: "Identifier of the network, a UUID. Give this, or `environment` and `network_name`.",
-	}
-	attributes["environment"] = schema.StringAttribute{
-		Optional: true, Computed: true, Validators: []validator.String{isName},
-		MarkdownDescription: "Environment that it belongs to.",
-	}
-	attributes["network_name"] = schema.StringAttribute{
-		Optional: true, Computed: true, Validators: []validator.String{isName},
-		MarkdownDescription: "Name of the network in its environment.",
-	}
-	resp.Schema = schema.Schema{
-		MarkdownDescription: "Reads one network, by identifier or by environment and name.",
-		Attributes:          attributes,
-	}
+	resp.Schema = scopedDataSource("network", "network_name", computedAttributes(networkAttributes()))
 }
 
 func (d *networkDataSource) ConfigValidators(context.Context) []datasource.ConfigValidator {
-	return []datasource.ConfigValidator{
-		datasourcevalidator.ExactlyOneOf(path.MatchRoot("id"), path.MatchRoot("network_name")),
-		datasourcevalidator.RequiredTogether(path.MatchRoot("environment"), path.MatchRoot("network_name")),
-	}
+	return scopedConfigValidators("network_name")
 }
 
 func (d *networkDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {

@@ -177,16 +177,9 @@ func changes(ctx context.Context, req resource.ModifyPlanRequest, diags *diag.Di
 }
 
 func (r *networkResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	var identity networkIdentityModel
-	if req.ID == "" {
-		resp.Diagnostics.Append(req.Identity.Get(ctx, &identity)...)
-	}
+	wanted := importedScoped(ctx, req, resp, "network_name")
 	if resp.Diagnostics.HasError() {
 		return
-	}
-	wanted := req.ID
-	if wanted == "" {
-		wanted = identity.Environment.ValueString() + "/" + identity.NetworkName.ValueString()
 	}
 	network, err := findNetwork(ctx, r.client, wanted)
 	if err != nil {

@@ -3,11 +3,7 @@ package provider
 import (
 	"context"
 
-	"github.com/hashicorp/terraform-plugin-framework-validators/datasourcevalidator"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
-	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/path"
-	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
 )
@@ -27,30 +23,11 @@ func (d *routeDataSource) Metadata(_ context.Context, req datasource.MetadataReq
 }
 
 func (d *routeDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
-	attributes := computedAttributes(routeAttributes())
-	attributes["id"] = schema.StringAttribute{
-		Optional: true, Computed: true, Validators: []validator.String{isUUID},
-		MarkdownDescription: "Identifier of the route, a UUID. Give this, or `environment` and `name`.",
-	}
-	attributes["environment"] = schema.StringAttribute{
-		Optional: true, Computed: true, Validators: []validator.String{isName},
-		MarkdownDescription: "Environment that it belongs to.",
-	}
-	attributes["name"] = schema.StringAttribute{
-		Optional: true, Computed: true, Validators: []validator.String{isName},
-		MarkdownDescription: "Name of the route in its environment.",
-	}
-	resp.Schema = schema.Schema{
-		MarkdownDescription: "Reads one route, by identifier or by environment and name.",
-		Attributes:          attributes,
-	}
+	resp.Schema = scopedDataSource("route", "name", computedAttributes(routeAttributes()))
 }
 
 func (d *routeDataSource) ConfigValidators(context.Context) []datasource.ConfigValidator {
-	return []datasource.ConfigValidator{
-		datasourcevalidator.ExactlyOneOf(path.MatchRoot("id"), path.MatchRoot("name")),
-		datasourcevalidator.RequiredTogether(path.MatchRoot("environment"), path.MatchRoot("name")),
-	}
+	return scopedConfigValidators("name")
 }
 
 func (d *routeDataSource) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {

@@ -109,16 +109,9 @@ func (r *routeResource) Delete(ctx context.Context, req resource.DeleteRequest, 
 }
 
 func (r *routeResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	var identity routeIdentityModel
-	if req.ID == "" {
-		resp.Diagnostics.Append(req.Identity.Get(ctx, &identity)...)
-	}
+	wanted := importedScoped(ctx, req, resp, "name")
 	if resp.Diagnostics.HasError() {
 		return
-	}
-	wanted := req.ID
-	if wanted == "" {
-		wanted = identity.Environment.ValueString() + "/" + identity.Name.ValueString()
 	}
 	route, err := findRoute(ctx, r.client, wanted)
 	if err != nil {

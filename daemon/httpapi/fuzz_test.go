@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 // FuzzParseJSON: what is accepted is JSON that encoding/json reads to the same.
@@ -82,6 +83,46 @@ func FuzzDefinition(f *testing.F) {
 		checkDefinition(&again, definitionToAPI(definitionFromAPI(r)))
 		if len(again.list) > 0 {
 			t.Errorf("%s is accepted once, then refused: %+v", body, again.list)
+		}
+	})
+}
+
+// FuzzRoute: a body that passes the schema decodes without error; what passes every
+// check is accepted by the grammar, and comes back as it was.
+func FuzzRoute(f *testing.F) {
+	for _, s := range []string{
+		`{"name":"a","environment":"staging","service_name":"b"}`,
+		`{"name":"a","environment":"staging","service_name":"b","hosts":["a.example.com"],"path_prefixes":["/","/a"],"strategy":"least_requests","sticky_cookie":"c","canary_header":"X-D",` +
+			`"canary_cookie":"e","strip_prefix":true,"max_body_size":"1","max_header_size":"1Ki","response_timeout":1,"idle_timeout":86400,"max_requests":1000000}`,
+		`{"name":"a","environment":"e","service_name":"b","hosts":["x.staging.localhost"],"path_prefixes":[]}`, `{"hosts":[null]}`, `{"response_timeout":0,"max_requests":1.0}`,
+		`{"sticky_cookie":"a","canary_cookie":"a"}`, `{"path_prefixes":null}`, `[]`,
+	} {
+		f.Add([]byte(s))
+	}
+	s, document := build(Config{})
+	schema := document.Paths[pathRoutes].Post.RequestBody.Content["application/json"].Schema
+	f.Fuzz(func(t *testing.T, body []byte) {
+		parsed, err := parseJSON(body)
+		if err != nil {
+			return
+		}
+		faults := &faults{}
+		s.checker.value(faults, "body", schema, parsed)
+		var r api.CreateRouteRequest
+		if err := json.Unmarshal(body, &r); err != nil && len(faults.list) == 0 {
+			t.Fatalf("%s passes the schema and cannot be decoded: %v", body, err)
+		}
+		route := routeFromAPI(r)
+		checkRoute(faults, route, "localhost")
+		if len(faults.list) > 0 {
+			return
+		}
+		if refused := append(grammar.RouteFaults(route.Hosts, route.PathPrefixes), route.Settings.Faults()...); len(refused) > 0 {
+			t.Errorf("%s is accepted, the grammar refuses %v", body, refused)
+		}
+		again := routeToAPI(routeFromAPI(createRouteRequest(routeToAPI(route))))
+		if !reflect.DeepEqual(again, routeToAPI(route)) {
+			t.Errorf("%s is %+v, and comes back as %+v", body, routeToAPI(route), again)
 		}
 	})
 }

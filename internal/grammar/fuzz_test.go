@@ -41,6 +41,25 @@ func explained(t *testing.T, in string, err error) {
 	}
 }
 
+// parser is what a parser says of a text, and what it never accepts.
+type parser struct {
+	name    string
+	err     error
+	longest int
+	refused string // characters that can't be in an accepted text
+}
+
+// refuses asks that each parser refuses empty and long texts, and its characters.
+func refuses(t *testing.T, s string, parsers []parser) {
+	t.Helper()
+	for _, p := range parsers {
+		explained(t, s, p.err)
+		if p.err == nil && (s == "" || len(s) > p.longest || strings.ContainsAny(s, p.refused)) {
+			t.Errorf("%s accepts %q", p.name, s)
+		}
+	}
+}
+
 func FuzzCPU(f *testing.F) {
 	seed(f, "500m", "1", "0.5", "1024", "0.01", "10m", "1.5m", "", "99999999999999999999999999999999999999999", "0.000000000000000000001")
 	f.Fuzz(func(t *testing.T, s string) {
@@ -224,12 +243,7 @@ func FuzzPaths(f *testing.F) {
 func FuzzNames(f *testing.F) {
 	seed(f, "wedding-api", "LOG_LEVEL", "com.example.team", "wedsync.x", "10001:10001", "example.internal", "ndots:2", "v1.2.3")
 	f.Fuzz(func(t *testing.T, s string) {
-		parsers := []struct {
-			name    string
-			err     error
-			longest int
-			refused string // characters that can't be in an accepted text
-		}{
+		refuses(t, s, []parser{
 			{"Name", grammar.Name(s), 63, "_.:/= \n\x00"},
 			{"EnvVar", grammar.EnvVar(s), 256, "=/ \n\x00"},
 			{"Label", grammar.Label(s), 128, "=: \n\x00"},
@@ -237,13 +251,7 @@ func FuzzNames(f *testing.F) {
 			{"Domain", grammar.Domain(s), 253, "_:/= \n\x00"},
 			{"DNSOption", grammar.DNSOption(s), 1 << 20, "_/= \n\x00"},
 			{"ImageTag", grammar.ImageTag(s), 128, ":/@= \n\x00"},
-		}
-		for _, p := range parsers {
-			explained(t, s, p.err)
-			if p.err == nil && (s == "" || len(s) > p.longest || strings.ContainsAny(s, p.refused)) {
-				t.Errorf("%s accepts %q", p.name, s)
-			}
-		}
+		})
 		if grammar.Name(s) == nil && grammar.Domain(s) != nil {
 			t.Errorf("%q is a DNS label but no domain", s)
 		}
