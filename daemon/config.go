@@ -27,6 +27,8 @@ type Config struct {
 	Listen string
 	// Traffic is how requests of the services' users come in.
 	Traffic Traffic
+	// DNSListen is the address at which services are found by DNS; empty for none.
+	DNSListen string
 	// DataDir holds the daemon's files: keys, the first administrator's token, its own Postgres.
 	DataDir  string
 	Database Database

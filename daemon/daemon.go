@@ -16,6 +16,7 @@ import (
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/access"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/deploy"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/discovery"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/docker"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/health"
@@ -35,23 +36,50 @@ type Daemon struct {
 	config   Config
 	listener net.Listener // of the API
 	traffic  net.Listener
+	// directory is what is told of the services, by DNS among others.
+	directory *discovery.Directory
+	dns       *discovery.DNS // nil without an address
 }
 
 // New checks the configuration, takes the addresses of API and traffic and
 // prepares the data directory. Nothing else is touched before Run.
-func New(c Config) (*Daemon, error) {
+func New(ctx context.Context, c Config) (*Daemon, error) {
 	if err := prepare(c); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", c.Listen) //nolint:noctx // it never waits
-	if err != nil {
-		return nil, fmt.Errorf("listen for the API: %w; choose another address with --listen or WEDSYNC_LISTEN", err)
+	d := &Daemon{config: c, directory: discovery.NewDirectory()}
+	if err := d.listen(ctx); err != nil {
+		return nil, errors.Join(err, d.close())
 	}
-	traffic, err := c.Traffic.listen()
-	if err != nil {
-		return nil, errors.Join(err, listener.Close())
+	return d, nil
+}
+
+// listen takes the addresses.
+func (d *Daemon) listen(ctx context.Context) (err error) {
+	c := d.config
+	if d.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", c.Listen); err != nil {
+		return fmt.Errorf("listen for the API: %w; choose another address with --listen or WEDSYNC_LISTEN", err)
 	}
-	return &Daemon{config: c, listener: listener, traffic: traffic}, nil
+	if d.traffic, err = c.Traffic.listen(ctx); err != nil || c.DNSListen == "" {
+		return err
+	}
+	if d.dns, err = discovery.ListenDNS(ctx, c.DNSListen, d.directory); err != nil {
+		return fmt.Errorf("%w; choose another address with --dns-listen or WEDSYNC_DNS_LISTEN", err)
+	}
+	return nil
+}
+
+// close gives the addresses back.
+func (d *Daemon) close() error {
+	for _, l := range []net.Listener{d.listener, d.traffic} {
+		if l != nil {
+			_ = l.Close() // or its server has
+		}
+	}
+	if d.dns != nil {
+		return d.dns.Close()
+	}
+	return nil
 }
 
 // prepare checks a configuration and makes the data directory. Others may pass
@@ -76,7 +104,7 @@ func (d *Daemon) TrafficAddr() string { return d.traffic.Addr().String() }
 // answered, the loops stop, and the daemon's own Postgres with them. Containers
 // go on running.
 func (d *Daemon) Run(ctx context.Context) (err error) {
-	defer func() { _, _ = d.listener.Close(), d.traffic.Close() }()
+	defer func() { err = errors.Join(err, d.close()) }()
 	c, log := d.config, d.config.Logger
 	db, err := c.reach(ctx, log, false)
 	if err != nil {
@@ -91,7 +119,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer p.close()
-	log.Info("wedsyncd is ready", "address", d.Addr(), "traffic", d.TrafficAddr(), "version", c.Version, "data_dir", c.DataDir, "engine", p.engine.Host())
+	log.Info("wedsyncd is ready", "address", d.Addr(), "traffic", d.TrafficAddr(), "dns", d.config.DNSListen, "version", c.Version, "data_dir", c.DataDir, "engine", p.engine.Host())
 	return p.run(ctx, d.listener, db)
 }
 
@@ -104,6 +132,8 @@ type parts struct {
 	monitor    *health.Monitor
 	handler    http.Handler
 	balance    *balance
+	directory  *discovery.Directory
+	dns        *discovery.DNS // nil without an address
 }
 
 func (p *parts) close() {
@@ -139,7 +169,7 @@ func (d *Daemon) assemble(ctx context.Context, db *database) (_ *parts, err erro
 	if err := tokens.EnsureBootstrap(ctx, secret); err != nil {
 		return nil, err
 	}
-	return c.wire(store, engine, tokens, d.traffic), nil
+	return d.wire(store, engine, tokens), nil
 }
 
 func (c Config) open(ctx context.Context, db *database) (*postgres.Store, error) {
@@ -156,12 +186,13 @@ func (c Config) open(ctx context.Context, db *database) (*postgres.Store, error)
 
 // wire connects the loops: a container that was started is checked at once, a
 // verdict that changed wakes the workload, and so does what the API accepts.
-func (c Config) wire(store *postgres.Store, engine *docker.Engine, tokens *access.Tokens, listener net.Listener) *parts {
-	p := &parts{log: c.Logger, store: store, engine: engine}
+func (d *Daemon) wire(store *postgres.Store, engine *docker.Engine, tokens *access.Tokens) *parts {
+	c := d.config
+	p := &parts{log: c.Logger, store: store, engine: engine, directory: d.directory, dns: d.dns}
 	p.monitor = health.NewMonitor(health.Config{Store: store, Logger: c.Logger, Changed: func(w fleet.Workload) { p.controller.Wake(w) }})
 	deployStore, deployEngine := withFailpoints(store, engine)
 	p.controller = deploy.NewController(deploy.Config{Store: deployStore, Engine: deployEngine, Logger: c.Logger, Resync: c.Resync, Started: p.monitor.Poke})
-	p.balance = c.newBalance(listener, store)
+	p.balance = c.newBalance(d.traffic, store, d.directory)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(p.balance.balancer, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.handler = httpapi.New(httpapi.Config{
@@ -171,6 +202,7 @@ func (c Config) wire(store *postgres.Store, engine *docker.Engine, tokens *acces
 		Authenticator: tokens,
 		Environments:  c.Environments,
 		Domain:        c.Traffic.Domain,
+		Discovery:     p.directory.Handler(),
 		Metrics:       registry,
 		Logger:        c.Logger,
 		Version:       c.Version,
@@ -181,7 +213,10 @@ func (c Config) wire(store *postgres.Store, engine *docker.Engine, tokens *acces
 // run serves API and traffic, and leads as soon as no other daemon does.
 func (p *parts) run(ctx context.Context, listener net.Listener, db *database) error {
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serve(groupCtx, listener, p.handler, p.log) })
+	group.Go(func() error { return serve(groupCtx, listener, p.handler, p.directory.Close, p.log) })
+	if p.dns != nil {
+		group.Go(func() error { return p.dns.Run(groupCtx) })
+	}
 	group.Go(func() error { return p.balance.run(groupCtx) })
 	group.Go(func() error { return p.store.Lead(groupCtx, p.lead) })
 	group.Go(func() error { return db.keep(groupCtx) })
@@ -223,7 +258,8 @@ func (p *parts) maintain(ctx context.Context) error {
 }
 
 // serve answers requests until the context ends and those under way are answered.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+// ending is called first, to have those answered that only wait for something.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, ending func(), log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -233,6 +269,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	server.RegisterOnShutdown(ending)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

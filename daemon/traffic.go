@@ -40,8 +40,8 @@ func (t Traffic) check() []error {
 }
 
 // listen takes the balancer's address.
-func (t Traffic) listen() (net.Listener, error) {
-	listener, err := net.Listen("tcp", t.Listen) //nolint:noctx // it never waits
+func (t Traffic) listen(ctx context.Context) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", t.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for traffic: %w; choose another address with --traffic-listen or WEDSYNC_TRAFFIC_LISTEN", err)
 	}

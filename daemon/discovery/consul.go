@@ -61,6 +61,7 @@ func (d *Directory) serveResource(w http.ResponseWriter, r *http.Request, res re
 		refuse(w, http.StatusInternalServerError, "No cluster leader")
 		return
 	}
+	d.told(catalogLifetime)
 	v := seen(s, r)
 	w.Header().Set("X-Consul-Index", strconv.FormatUint(d.base+res.index(v, name), 10))
 	w.Header().Set("X-Consul-KnownLeader", "true")

@@ -27,29 +27,6 @@ func consul(t *testing.T, server *httptest.Server) *api.Client {
 	return client
 }
 
-func TestAcceptConsulToken(t *testing.T) {
-	tests := []struct {
-		name   string
-		header http.Header
-		want   string
-	}{
-		{"none", http.Header{}, ""},
-		{"Consul's", http.Header{"X-Consul-Token": {"secret"}}, "Bearer secret"},
-		{"both", http.Header{"X-Consul-Token": {"secret"}, "Authorization": {"Bearer other"}}, "Bearer other"},
-	}
-	for _, tc := range tests {
-		got := ""
-		handler := discovery.AcceptConsulToken(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header.Get("Authorization") }))
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/catalog/services", http.NoBody)
-		r.Header = tc.header
-		before := len(r.Header)
-		handler.ServeHTTP(httptest.NewRecorder(), r)
-		if got != tc.want || len(r.Header) != before {
-			t.Errorf("%s: Authorization %q, want %q; the request's own header: %v", tc.name, got, tc.want, r.Header)
-		}
-	}
-}
-
 func TestConsulServices(t *testing.T) {
 	d := directory(fixture()...)
 	tests := []struct {

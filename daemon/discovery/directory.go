@@ -13,6 +13,9 @@ const (
 	// resolverGrace is how long a resolver, and whoever asked it, may go on using
 	// a record that is gone: its TTL, and as much again for answers on their way.
 	resolverGrace = 2 * ttl * time.Second
+	// catalogLifetime is how long a client of Consul's API is taken to go by an
+	// answer, if it does not wait for the next: such clients poll every few seconds.
+	catalogLifetime = time.Minute
 	// maxWaiters bounds the requests that wait for a change.
 	maxWaiters = 1024
 )
@@ -25,6 +28,9 @@ type Directory struct {
 	// base is added to indexes that leave the process. It is later at each start, so
 	// that an index which a client kept from an earlier run is never mistaken for one of this run.
 	base uint64
+
+	// held is until when somebody may still hold an answer, in nanoseconds since 1970.
+	held atomic.Int64
 
 	closing sync.Once
 	closed  chan struct{}
@@ -78,7 +84,8 @@ func (d *Directory) noteLeavers(old, next *snapshot) {
 
 // Drained reports whether the instance has been out of the directory for so long
 // that nobody can still be led to it by an answer given before: 2 s, twice the
-// TTL of a DNS record. An instance that was never seen is drained.
+// TTL of a DNS record, or no time at all where nobody has asked of late. An
+// instance that was never seen is drained.
 func (d *Directory) Drained(instanceID string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -86,7 +93,18 @@ func (d *Directory) Drained(instanceID string) bool {
 		return false
 	}
 	at, leaving := d.left[instanceID]
-	return !leaving || time.Since(at) >= resolverGrace
+	return !leaving || time.Since(at) >= resolverGrace || d.waiters.Load() == 0 && time.Now().UnixNano() >= d.held.Load()
+}
+
+// told notes an answer that who asked may go by for a while.
+func (d *Directory) told(lasts time.Duration) {
+	until := time.Now().Add(lasts).UnixNano()
+	for {
+		held := d.held.Load()
+		if held >= until || d.held.CompareAndSwap(held, until) {
+			return
+		}
+	}
 }
 
 // Index is 0 before the first snapshot, 1 with it, and one more with each change since.

@@ -75,6 +75,15 @@ func listen(ctx context.Context, address string) (net.PacketConn, net.Listener, 
 // Addr is the address that it answers at, the same for UDP and TCP.
 func (s *DNS) Addr() string { return s.packets.LocalAddr().String() }
 
+// Close closes the sockets of a server that was not run, or not to its end.
+func (s *DNS) Close() error {
+	closed := errors.Join(s.packets.Close(), s.listener.Close())
+	if errors.Is(closed, net.ErrClosed) {
+		return nil
+	}
+	return closed
+}
+
 // Run answers until the context ends, which is no error.
 func (s *DNS) Run(ctx context.Context) error {
 	servers := []*dns.Server{
@@ -149,6 +158,7 @@ func (s *DNS) serve(w dns.ResponseWriter, req *dns.Msg) {
 	turn := int(s.queries.Add(1) / 2)
 	q := question{snapshot: s.directory.current.Load(), local: addressOf(w.LocalAddr()), turn: turn}
 	if resp := respond(req, q, udp); resp != nil {
+		s.directory.told(resolverGrace)
 		_ = w.WriteMsg(resp) // who asked has gone, or asks again
 	}
 }

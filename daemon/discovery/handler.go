@@ -26,19 +26,6 @@ func (d *Directory) Handler() http.Handler {
 	})
 }
 
-// AcceptConsulToken lets a request authenticate as clients of Consul do: a token
-// in the header X-Consul-Token becomes a bearer token, unless the request has an
-// Authorization of its own. It belongs before whatever authenticates.
-func AcceptConsulToken(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if token := r.Header.Get("X-Consul-Token"); token != "" && r.Header.Get("Authorization") == "" {
-			r = r.Clone(r.Context())
-			r.Header.Set("Authorization", "Bearer "+token)
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
 // seen is what the request's principal sees of the snapshot.
 func seen(s *snapshot, r *http.Request) view {
 	call, _ := fleet.CallFrom(r.Context())

@@ -18,6 +18,9 @@ import (
 // it a client is told to come back.
 const maxInFlight = 256
 
+// maxWaiting bounds the requests to Consul's API, most of which only wait for a change.
+const maxWaiting = 2048
+
 // exchange is what is known of a request and its answer, filled on its way in
 // and written to the access log on its way out.
 type exchange struct {

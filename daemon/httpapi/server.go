@@ -25,7 +25,7 @@ type Config struct {
 	Discovery http.Handler
 	// Metrics are served at pathMetrics.
 	Metrics prometheus.Gatherer
-	Logger    *slog.Logger
+	Logger  *slog.Logger
 	// Version of the daemon, told at /healthz.
 	Version string
 }
@@ -45,13 +45,16 @@ func New(config Config) http.Handler {
 	s.serveDocument(document)
 	s.serveDiscovery()
 	s.serveMetrics()
-	limited := bound(maxInFlight, s.routed())
+	limited, waiting := bound(maxInFlight, s.routed()), bound(maxWaiting, s.routed())
 	served := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if isPublic(r.URL.Path) {
+		switch {
+		case isPublic(r.URL.Path):
 			s.routed().ServeHTTP(w, r)
-			return
+		case strings.HasPrefix(r.URL.Path, pathConsul):
+			waiting.ServeHTTP(w, r)
+		default:
+			limited.ServeHTTP(w, r)
 		}
-		limited.ServeHTTP(w, r)
 	})
 	return identify(logAccess(config.Logger, recoverPanics(config.Logger, served)))
 }

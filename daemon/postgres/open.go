@@ -101,12 +101,15 @@ func (s *Store) Installation(ctx context.Context) (string, error) {
 	return id, translate("read installation", err)
 }
 
-// Maintain makes the coming days' partitions and forgets old idempotency keys.
+// Maintain makes the coming days' partitions, and forgets old idempotency keys and
+// followers of the registry that ended without a word.
 // The daemon calls it from time to time, at least daily.
 func (s *Store) Maintain(ctx context.Context) error {
-	err := s.write(fleet.AsSystem(ctx), "make metric partitions", func(t *transaction) error {
-		_, err := t.tx.Exec(ctx, makePartitions, partitionsAhead)
-		return err
+	err := s.write(fleet.AsSystem(ctx), "maintain the database", func(t *transaction) error {
+		if _, err := t.tx.Exec(ctx, makePartitions, partitionsAhead); err != nil {
+			return err
+		}
+		return t.PruneFollowers(ctx)
 	})
 	if err != nil {
 		return err

@@ -90,8 +90,8 @@ func emptyPool(k serviceKey) *pool {
 	return &pool{service: k.service, environment: k.environment, all: newRing(nil), budget: newBudget()}
 }
 
-// under reports whether a host is the domain of the services' own hosts, or below it.
-func under(host, domain string) bool { return host == domain || strings.HasSuffix(host, "."+domain) }
+// under reports whether a host is below the domain of the services' own hosts.
+func under(host, domain string) bool { return strings.HasSuffix(host, "."+domain) }
 
 // find is the match of a host and a path.
 func (t *table) find(host, path string) (match, bool) {

@@ -46,6 +46,7 @@ type serveCommand struct {
 	Listen    string        `help:"Address of the API." env:"WEDSYNC_LISTEN" default:"127.0.0.1:7266"`
 	HostPorts string        `help:"Range of host ports that published ports are taken from." env:"WEDSYNC_HOST_PORTS" default:"20000-29999"`
 	Resync    time.Duration `help:"Time between two full comparisons with the engine." env:"WEDSYNC_RESYNC" default:"30s"`
+	DNSListen string        `name:"dns-listen" help:"Address at which services are found by DNS, in the zone wedsync, such as 127.0.0.1:7253. Empty: none." env:"WEDSYNC_DNS_LISTEN"`
 	trafficOptions
 }
 
@@ -80,10 +81,10 @@ func (s *serveCommand) Run(ctx context.Context, o *options) error {
 	if c.Traffic, err = s.trafficOptions.config(); err != nil {
 		return err
 	}
-	c.Listen, c.Resync = s.Listen, s.Resync
+	c.Listen, c.DNSListen, c.Resync = s.Listen, s.DNSListen, s.Resync
 	// The token is taken from the environment only, so that no process list shows it.
 	c.BootstrapToken = os.Getenv("WEDSYNC_BOOTSTRAP_TOKEN")
-	d, err := daemon.New(c)
+	d, err := daemon.New(ctx, c)
 	if err != nil {
 		return err
 	}
