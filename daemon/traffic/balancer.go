@@ -32,6 +32,9 @@ type Balancer struct {
 	table   atomic.Pointer[table]
 	idle    chan struct{}
 	refused refusals
+	// ending has clients told to make new connections; connections are those that there are.
+	ending      atomic.Bool
+	connections atomic.Int64
 
 	mu       sync.Mutex
 	backends map[backendKey]*backend

@@ -29,6 +29,9 @@ func (b *Balancer) newProxy() *httputil.ReverseProxy {
 // ServeHTTP implements http.Handler.
 func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := requestID(r)
+	if b.ending.Load() && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
 	m, no := b.locate(r)
 	if no != nil {
 		b.refuse(w, r, *no, id)
