@@ -32,6 +32,8 @@ type Balancer struct {
 	table   atomic.Pointer[table]
 	idle    chan struct{}
 	refused refusals
+	// roundabout has net/http's client carry everything: tests compare the two ways.
+	roundabout bool
 	// ending has clients told to make new connections; connections are those that there are.
 	ending      atomic.Bool
 	connections atomic.Int64

@@ -19,7 +19,8 @@ type exchange struct {
 	requestID string
 	forwarded forwarded
 	watch     watch
-	upload    *upload // nil without a body
+	upload    *upload     // nil without a body
+	header    http.Header // of the answer to the client
 	// ring is where the instance is looked for, and sticky the one that the client
 	// was at before.
 	ring   *ring
