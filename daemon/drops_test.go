@@ -1,0 +1,257 @@
+package daemon_test
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/client/api"
+)
+
+var (
+	dropRounds   = flag.Int("drop-rounds", 1, "how often TestDrops goes through all strategies, for each service")
+	dropServices = flag.Int("drop-services", 1, "how many services TestDrops rolls out beside each other")
+	dropRequests = flag.Int("drop-requests", 0, "how many requests TestDrops must have made")
+)
+
+// drops counts what goes on while a load must lose nothing.
+type drops struct {
+	*fixture
+	load *load
+
+	mu   sync.Mutex
+	done map[string]int
+}
+
+func (d *drops) count(what string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.done[what]++
+}
+
+// TestDrops rolls services out, restarts, stops and starts their instances, and
+// scales them up and down, in every strategy, while requests of every kind go to
+// them without a break: none of them fails.
+//
+// "make drops" does that a hundred times for each strategy.
+func TestDrops(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	f := start(t)
+	d := &drops{fixture: f, load: newLoad(t, f.Traffic), done: make(map[string]int)}
+	t.Run("services", func(t *testing.T) {
+		for n := range *dropServices {
+			name := fmt.Sprintf("shop-%d", n+1)
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				d.service(t, name)
+			})
+		}
+	})
+	d.load.end()
+	t.Log(d.table(time.Since(began)))
+	made, failed := d.load.total()
+	if failed > 0 {
+		t.Errorf("%d of %d requests failed; the first:%s", failed, made, d.load.failures())
+	}
+	if made < *dropRequests {
+		t.Errorf("%d requests were made, fewer than %d", made, *dropRequests)
+	}
+	for _, k := range loadKinds {
+		if d.load.made[k.name] == 0 {
+			t.Errorf("no request of the kind %s was made", k.name)
+		}
+	}
+}
+
+// service takes one service through all rounds.
+func (d *drops) service(t *testing.T, name string) {
+	definition := d.define(t, name, "v1", patientChecks)
+	d.completed(t, d.ask(t, definition.ID, d.lossless("", 2)))
+	s := &caller{load: d.load, host: name + ".staging.localhost"}
+	d.load.on(t, s.host)
+	version := "v1"
+	for range *dropRounds {
+		for _, strategy := range []string{api.StrategyRollingUpdate, api.StrategyBlueGreen, api.StrategyCanary} {
+			version = map[string]string{"v1": "v2", "v2": "v1"}[version]
+			d.update(t, definition.ID, tag(t, version))
+			d.completed(t, d.ask(t, definition.ID, d.lossless(strategy, 2)))
+			if now := s.version(t); now != version {
+				t.Errorf("after a %s to %s, %q answers", strategy, version, now)
+			}
+			d.count("rollouts, " + strategy)
+			d.restart(t, definition.ID)
+			d.stopAndStart(t, definition.ID)
+			d.scale(t, definition.ID, 3)
+			d.count("scaled up")
+			d.scale(t, definition.ID, 2)
+			d.count("scaled down")
+		}
+	}
+	d.load.mu.Lock()
+	defer d.load.mu.Unlock()
+	for _, v := range []string{"v1", "v2"} {
+		if d.load.served[s.host+" "+v] == 0 {
+			t.Errorf("%s has answered no request; there were %v", v, d.load.served)
+		}
+	}
+}
+
+// patientChecks gives a check more time than other tests need, which use the
+// machine at the same time.
+func patientChecks(r *api.CreateDefinitionRequest) { r.HealthCheckConfig.Timeout = 5 }
+
+// lossless asks for a rollout that lets requests end, however slow they are.
+func (d *drops) lossless(strategy string, replicas int) api.DeployRequest {
+	r := quick(strategy, replicas)
+	r.RolloutConfig.MinHealthyTime = new(1)
+	r.RolloutConfig.DrainTime = new(int(d.load.slow.Seconds()) + 15)
+	r.RolloutConfig.CanarySteps = &[]api.CanaryStep{{Weight: 10, Pause: 1}, {Weight: 50, Pause: 1}}
+	return r
+}
+
+// restart restarts the definition's first instance.
+func (d *drops) restart(t *testing.T, definitionID string) {
+	t.Helper()
+	before := d.first(t, definitionID)
+	if _, err := d.client.Act(t.Context(), before.ID, api.ActionRequest{Action: api.ActionRestart}); err != nil {
+		t.Fatal(err)
+	}
+	d.serves(t, before.ID, func(now api.Instance) bool { return now.StartedAt.After(*before.StartedAt) })
+	d.count("restarts")
+}
+
+// stopAndStart stops the definition's first instance and starts it again.
+func (d *drops) stopAndStart(t *testing.T, definitionID string) {
+	t.Helper()
+	i := d.first(t, definitionID)
+	for _, action := range []string{api.ActionStop, api.ActionStart} {
+		if _, err := d.client.Act(t.Context(), i.ID, api.ActionRequest{Action: action}); err != nil {
+			t.Fatal(err)
+		}
+		if action == api.ActionStop {
+			eventually(t, "the instance is stopped", func() bool { return d.instance(t, i.ID).CurrentStatus == api.InstanceStopped })
+		}
+	}
+	d.serves(t, i.ID, func(api.Instance) bool { return true })
+	d.count("stopped and started")
+}
+
+func (d *drops) scale(t *testing.T, definitionID string, replicas int) {
+	t.Helper()
+	accepted, err := d.client.Scale(t.Context(), api.ManualScaleRequest{DefinitionID: definitionID, Environment: "staging", TargetReplicas: replicas})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.completed(t, accepted.DeploymentID)
+}
+
+// first is the definition's instance with the lowest replica number.
+func (f *fixture) first(t testing.TB, definitionID string) api.Instance {
+	t.Helper()
+	return slices.MinFunc(f.instances(t, definitionID), func(a, b api.Instance) int { return cmp.Compare(a.ReplicaNumber, b.ReplicaNumber) })
+}
+
+func (f *fixture) instance(t testing.TB, id string) api.Instance {
+	t.Helper()
+	i, err := f.client.GetInstance(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// serves waits until an instance runs and is healthy, and a condition holds.
+func (f *fixture) serves(t testing.TB, id string, holds func(api.Instance) bool) {
+	t.Helper()
+	eventually(t, "the instance serves again", func() bool {
+		i := f.instance(t, id)
+		return i.CurrentStatus == api.InstanceRunning && i.HealthStatus == api.HealthHealthy && i.DrainingSince == nil && holds(i)
+	})
+}
+
+// table is what went on, and what came of the requests meanwhile.
+func (d *drops) table(took time.Duration) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%d services, %s\n", *dropServices, took.Round(time.Second))
+	for _, what := range slices.Sorted(maps.Keys(d.done)) {
+		fmt.Fprintf(&b, "%-26s %5d\n", what, d.done[what])
+	}
+	b.WriteString(d.load.table())
+	return b.String()
+}
+
+// TestKilledInstance kills an instance of three by SIGKILL under a constant load.
+// What it was answering may fail; nothing else does, before or after. What it had
+// not begun to answer, and may be repeated, another one answers.
+func TestKilledInstance(t *testing.T) {
+	f := start(t)
+	definition := f.define(t, "shop", "v1", patientChecks)
+	f.deploy(t, definition.ID, 3)
+	l := newLoad(t, f.Traffic)
+	l.on(t, "shop.staging.localhost")
+	victim := f.first(t, definition.ID)
+	hostname := victim.ContainerID[:12] // the engine's default
+	streams := func() (n int) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for call := range l.active {
+			if call.instance == hostname {
+				n++
+			}
+		}
+		return n
+	}
+	eventually(t, "the instance answers two streams", func() bool { return streams() >= 2 })
+
+	before := l.underWay()
+	began := time.Now()
+	docker(t, "kill", "--signal", "KILL", victim.ContainerID)
+	killed := time.Now()
+	after := l.underWay()
+	f.serves(t, victim.ID, func(now api.Instance) bool { return now.StartedAt.After(*victim.StartedAt) })
+	eventually(t, "the instance answers again", func() bool { return streams() > 0 })
+	l.end()
+
+	t.Logf("killed within %s\n%s", killed.Sub(began).Round(time.Millisecond), l.table())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	inFlight := 0
+	for _, call := range union(before, after, l.failed) {
+		if call.began.Before(killed) && (call.instance == hostname || call.instance == "") {
+			inFlight++
+		}
+	}
+	t.Logf("%d requests may have been in flight on the instance; failed:", inFlight)
+	for _, call := range l.failed {
+		t.Log(call)
+		switch {
+		case !call.began.Before(killed):
+			t.Errorf("it began %s after the instance was dead", call.began.Sub(killed))
+		case call.instance != "" && call.instance != hostname:
+			t.Errorf("another instance than %s answered it", hostname)
+		case call.instance == "" && strings.Contains(call.kind, "GET"):
+			t.Error("it could have been repeated")
+		}
+	}
+	if len(l.failed) > inFlight {
+		t.Errorf("%d requests failed, more than the %d in flight", len(l.failed), inFlight)
+	}
+}
+
+// union is every call of some lists, once.
+func union(lists ...[]*loadCall) []*loadCall {
+	set := make(map[*loadCall]bool)
+	for _, call := range slices.Concat(lists...) {
+		set[call] = true
+	}
+	return slices.Collect(maps.Keys(set))
+}
