@@ -103,9 +103,9 @@ func (d *drops) service(t *testing.T, name string) {
 	}
 }
 
-// patientChecks gives a check more time than other tests need, which use the
+// patientChecks forgive an instance more failures than other tests need, which use
 // machine at the same time.
-func patientChecks(r *api.CreateDefinitionRequest) { r.HealthCheckConfig.Timeout = 5 }
+func patientChecks(r *api.CreateDefinitionRequest) { r.HealthCheckConfig.Retries = 10 }
 
 // lossless asks for a rollout that lets requests end, however slow they are.
 func (d *drops) lossless(strategy string, replicas int) api.DeployRequest {
