@@ -17,6 +17,7 @@ import (
 var (
 	dropRounds   = flag.Int("drop-rounds", 1, "how often TestDrops goes through all strategies, for each service")
 	dropServices = flag.Int("drop-services", 1, "how many services TestDrops rolls out beside each other")
+	kills        = flag.Int("kills", 3, "how many instances TestKilledInstance kills")
 	dropRequests = flag.Int("drop-requests", 0, "how many requests TestDrops must have made")
 )
 
@@ -189,69 +190,95 @@ func (d *drops) table(took time.Duration) string {
 	return b.String()
 }
 
-// TestKilledInstance kills an instance of three by SIGKILL under a constant load.
-// What it was answering may fail; nothing else does, before or after. What it had
-// not begun to answer, and may be repeated, another one answers.
+// killing is the end of an instance.
+type killing struct {
+	hostname     string
+	answering    int       // requests that it had begun to answer
+	began, ended time.Time // of the kill: the instance died in between
+}
+
+// TestKilledInstance kills instances by SIGKILL under a constant load, one of three
+// at a time. What one was answering may fail; nothing else does, before or after.
+// What it had not begun to answer, and may be repeated, another one answers.
 func TestKilledInstance(t *testing.T) {
 	f := start(t)
 	definition := f.define(t, "shop", "v1", patientChecks)
 	f.deploy(t, definition.ID, 3)
 	l := newLoad(t, f.Traffic)
 	l.on(t, "shop.staging.localhost")
-	victim := f.first(t, definition.ID)
-	hostname := victim.ContainerID[:12] // the engine's default
-	streams := func() (n int) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		for call := range l.active {
-			if call.instance == hostname {
-				n++
-			}
-		}
-		return n
+	var all []*killing
+	for n := range *kills {
+		victim := f.instances(t, definition.ID)[n%3]
+		hostname := victim.ContainerID[:12] // the engine's default
+		eventually(t, "the instance answers streams", func() bool { return l.answeredBy(hostname) >= 2 })
+		k := &killing{hostname: hostname, answering: l.answeredBy(hostname), began: time.Now()}
+		docker(t, "kill", "--signal", "KILL", victim.ContainerID)
+		k.ended = time.Now()
+		there := l.underWay()
+		all = append(all, k)
+		f.serves(t, victim.ID, func(now api.Instance) bool { return now.StartedAt.After(*victim.StartedAt) })
+		eventually(t, "what was under way has ended: nothing meets with two ends", func() bool { return !l.anyOf(there) })
 	}
-	eventually(t, "the instance answers two streams", func() bool { return streams() >= 2 })
-
-	before := l.underWay()
-	began := time.Now()
-	docker(t, "kill", "--signal", "KILL", victim.ContainerID)
-	killed := time.Now()
-	after := l.underWay()
-	f.serves(t, victim.ID, func(now api.Instance) bool { return now.StartedAt.After(*victim.StartedAt) })
-	eventually(t, "the instance answers again", func() bool { return streams() > 0 })
 	l.end()
-
-	t.Logf("killed within %s\n%s", killed.Sub(began).Round(time.Millisecond), l.table())
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	inFlight := 0
-	for _, call := range union(before, after, l.failed) {
-		if call.began.Before(killed) && (call.instance == hostname || call.instance == "") {
-			inFlight++
-		}
+	t.Log("\n" + l.table())
+	if _, failed := l.total(); failed > len(l.failed) {
+		t.Errorf("%d requests failed, of which the first are%s", failed, l.failures())
 	}
-	t.Logf("%d requests may have been in flight on the instance; failed:", inFlight)
 	for _, call := range l.failed {
-		t.Log(call)
-		switch {
-		case !call.began.Before(killed):
-			t.Errorf("it began %s after the instance was dead", call.began.Sub(killed))
-		case call.instance != "" && call.instance != hostname:
-			t.Errorf("another instance than %s answered it", hostname)
-		case call.instance == "" && strings.Contains(call.kind, "GET"):
-			t.Error("it could have been repeated")
+		if !slices.ContainsFunc(all, func(k *killing) bool { return k.explains(call) }) {
+			t.Errorf("no killed instance explains: %s", call)
 		}
 	}
-	if len(l.failed) > inFlight {
-		t.Errorf("%d requests failed, more than the %d in flight", len(l.failed), inFlight)
+	for _, k := range all {
+		t.Log(k.outcome(l.failed))
 	}
 }
 
-// union is every call of some lists, once.
-func union(lists ...[]*loadCall) []*loadCall {
-	set := make(map[*loadCall]bool)
-	for _, call := range slices.Concat(lists...) {
-		set[call] = true
+// answeredBy is how many requests under way an instance is answering.
+func (l *load) answeredBy(hostname string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for call := range l.active {
+		if call.instance == hostname {
+			n++
+		}
 	}
-	return slices.Collect(maps.Keys(set))
+	return n
+}
+
+// anyOf reports whether any of some requests is still under way.
+func (l *load) anyOf(calls map[*loadCall]bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for call := range calls {
+		if l.active[call] {
+			return true
+		}
+	}
+	return false
+}
+
+// explains reports whether a request may have failed because the instance was
+// killed: it was there, or could not be sent to another one.
+func (k *killing) explains(call *loadCall) bool {
+	switch {
+	case !call.began.Before(k.ended) || call.ended.Before(k.began):
+		return false
+	case call.instance == "":
+		return !strings.Contains(call.kind, "GET") // which may be repeated
+	default:
+		return call.instance == k.hostname
+	}
+}
+
+// outcome tells what became of the requests there.
+func (k *killing) outcome(failed []*loadCall) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, killed within %s while it was answering %d requests; failed:", k.hostname, k.ended.Sub(k.began).Round(time.Millisecond), k.answering)
+	for _, call := range failed {
+		if k.explains(call) {
+			fmt.Fprintf(&b, "\n\t%s", call)
+		}
+	}
+	return b.String()
 }

@@ -12,7 +12,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -242,10 +241,10 @@ func (l *load) answered(call *loadCall, version, instance string) {
 }
 
 // underWay are the requests under way.
-func (l *load) underWay() []*loadCall {
+func (l *load) underWay() map[*loadCall]bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Collect(maps.Keys(l.active))
+	return maps.Clone(l.active)
 }
 
 // total is how many requests have ended, and how many of them failed.
