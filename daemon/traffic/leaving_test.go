@@ -35,3 +35,55 @@ func TestHeadComesBeforeBody(t *testing.T) {
 		})
 	}
 }
+
+// A request that has found its service just before all instances are replaced
+// goes to the new ones.
+func TestEverybodyLeavesAtOnce(t *testing.T) {
+	w := newWorld(t)
+	old := w.instance("api", says("old"))
+	r := w.request(http.MethodPost, "api", "/", nil)
+	m, no := w.locate(r)
+	if no != nil {
+		t.Fatal(no)
+	}
+	x := &exchange{match: m}
+	x.choose(r)
+	x.watch.start(false)
+	defer x.watch.stop()
+	recent := w.instance("api", says("new"))
+	w.remove(old)
+	res, err := w.offer(x, r, func(*http.Request, *backend) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	defer x.backend.leave()
+	if x.backend.endpoint.ID != recent {
+		t.Errorf("%s answered, want %s", x.backend.endpoint.ID, recent)
+	}
+}
+
+// What broke off and may be repeated is repeated at an instance that has come meanwhile.
+func TestRepeatedWhereEverybodyElseHasLeft(t *testing.T) {
+	w := newWorld(t)
+	asked, end := make(chan struct{}), make(chan struct{})
+	old := w.instance("api", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(asked)
+		<-end
+		panic(http.ErrAbortHandler)
+	}))
+	answers := make(chan string, 1)
+	go func() {
+		_, body := w.get("api", "/")
+		answers <- body
+	}()
+	<-asked
+	w.instance("api", says("new"))
+	w.remove(old)
+	close(end)
+	if got := <-answers; got != "new" {
+		t.Errorf("answered with %q", got)
+	}
+}
