@@ -161,7 +161,9 @@ func (b *Balancer) offer(x *exchange, req *http.Request, send func(*http.Request
 			return nil, err
 		}
 		connected := !unconnected(err)
-		b.blame(x.pool, m, connected)
+		if connected || !m.reach.lost() { // else it is known
+			b.blame(x.pool, m, connected)
+		}
 		last = err
 		tried = append(tried, m)
 		if len(tried) >= maxTries || connected && !x.again(req, err, tried) {
