@@ -480,7 +480,7 @@ func serverSent(ctx context.Context, c *caller, call *loadCall) error {
 
 // webSocket expects back each message that it sends.
 func webSocket(ctx context.Context, c *caller, call *loadCall) error {
-	conn, res, err := websocket.Dial(ctx, "ws://"+c.address+"/ws", &websocket.DialOptions{HTTPClient: c.client, Host: c.host})
+	conn, res, err := websocket.Dial(ctx, "ws://"+c.address+"/ws", &websocket.DialOptions{HTTPClient: c.client, Host: c.host}) //nolint:bodyclose // its body is the WebSocket
 	if err != nil {
 		return err
 	}

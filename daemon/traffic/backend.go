@@ -74,7 +74,7 @@ func newBackend(e fleet.Endpoint, idle func()) (*backend, error) {
 // says that it is unhealthy, and goes on to another one.
 type reach struct {
 	mu   sync.Mutex
-	ctx  context.Context //nolint:containedctx // it outlives the requests that follow it
+	ctx  context.Context
 	lose context.CancelFunc
 }
 

@@ -3,7 +3,10 @@ package traffic
 import (
 	"io"
 	"net/http"
+	"strings"
 	"testing"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
 
 // The head of an answer does not wait for its body, which may be long in coming:
@@ -85,5 +88,23 @@ func TestRepeatedWhereEverybodyElseHasLeft(t *testing.T) {
 	close(end)
 	if got := <-answers; got != "new" {
 		t.Errorf("answered with %q", got)
+	}
+}
+
+// An instance that is healthy again is connected to again.
+func TestLostAndFoundAgain(t *testing.T) {
+	w := newWorld(t)
+	id := w.instance("api", echo)
+	for _, healthy := range []bool{false, false, true, false, true} {
+		w.change(id, func(e *fleet.Endpoint) { e.Healthy = healthy })
+		for name, te := range map[string]string{"directly": "", "by way of net/http": "trailers"} {
+			r := w.request(http.MethodPost, "api", "/", strings.NewReader("hello"))
+			if te != "" {
+				r.Header.Set("Te", te)
+			}
+			if status, body := w.do(r); healthy != (status == http.StatusOK && body == "hello") {
+				t.Errorf("healthy %t, %s: %d %q", healthy, name, status, body)
+			}
+		}
 	}
 }

@@ -362,7 +362,7 @@ func TestEchoAnswersWhileTheBodyComes(t *testing.T) {
 
 func TestWebSocketEndsInGoodOrder(t *testing.T) {
 	address, stop := serving(t)
-	c, _, err := websocket.Dial(t.Context(), "ws://"+address+"/ws", nil)
+	c, _, err := websocket.Dial(t.Context(), "ws://"+address+"/ws", nil) //nolint:bodyclose // its body is the WebSocket
 	if err != nil {
 		t.Fatal(err)
 	}
