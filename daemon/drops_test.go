@@ -78,7 +78,7 @@ func (d *drops) service(t *testing.T, name string) {
 	s := &caller{load: d.load, host: name + ".staging.localhost"}
 	d.load.on(t, s.host)
 	version := "v1"
-	for range *dropRounds {
+	for round := range *dropRounds {
 		for _, strategy := range []string{api.StrategyRollingUpdate, api.StrategyBlueGreen, api.StrategyCanary} {
 			version = map[string]string{"v1": "v2", "v2": "v1"}[version]
 			d.update(t, definition.ID, tag(t, version))
@@ -94,6 +94,8 @@ func (d *drops) service(t *testing.T, name string) {
 			d.scale(t, definition.ID, 2)
 			d.count("scaled down")
 		}
+		made, failed := d.load.total()
+		t.Logf("round %d of %d is over: %d requests so far, %d failed", round+1, *dropRounds, made, failed)
 	}
 	d.load.mu.Lock()
 	defer d.load.mu.Unlock()

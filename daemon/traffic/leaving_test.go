@@ -1,9 +1,11 @@
 package traffic
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
@@ -107,4 +109,38 @@ func TestLostAndFoundAgain(t *testing.T) {
 			}
 		}
 	}
+}
+
+// However often the only instance is replaced, no request fails.
+func TestReplacementsUnderLoad(t *testing.T) {
+	w := newWorld(t)
+	w.instance("api", echo)
+	url := w.traffic.Endpoints[0].URL
+	ctx, stop := context.WithCancel(t.Context())
+	var callers sync.WaitGroup
+	defer callers.Wait()
+	defer stop()
+	for range 8 {
+		callers.Go(func() {
+			for ctx.Err() == nil {
+				res, err := client.Do(w.request(http.MethodPost, "api", "/", strings.NewReader("hello")))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				b, err := io.ReadAll(res.Body)
+				_ = res.Body.Close()
+				if res.StatusCode != http.StatusOK || err != nil || string(b) != "hello" {
+					t.Errorf("%s %q, %v", res.Status, b, err)
+					return
+				}
+			}
+		})
+	}
+	var id string
+	for range 1000 {
+		w.traffic.Endpoints = nil
+		id = w.endpoint("api", url) // takes the place of the one before, in one snapshot
+	}
+	await(t, "the last one is used", func() bool { return w.backendOf(id).read().answers[2] > 0 })
 }
