@@ -81,6 +81,7 @@ func (b *Balancer) Receive(t fleet.Traffic) {
 			}
 			known = made
 		}
+		known.reach.follow(e.Healthy)
 		kept[key] = known
 		k := serviceKey{e.ServiceName, e.Environment}
 		services[k] = append(services[k], e)

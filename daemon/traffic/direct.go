@@ -120,6 +120,9 @@ func (b *Balancer) serveDirectly(w http.ResponseWriter, r *http.Request, x *exch
 		header["Trailer"] = announced
 	}
 	w.WriteHeader(res.StatusCode)
+	if d, ok := res.Body.(*directBody); ok && res.ContentLength < 0 && d.link.reader.Buffered() == 0 {
+		_ = x.watch.controller.Flush() // the body may be long in coming
+	}
 	if err := copyAnswer(w, res, &x.watch); err != nil {
 		panic(http.ErrAbortHandler) // the answer is half sent; its client is to notice
 	}
