@@ -120,9 +120,6 @@ func (b *Balancer) serveDirectly(w http.ResponseWriter, r *http.Request, x *exch
 		header["Trailer"] = announced
 	}
 	w.WriteHeader(res.StatusCode)
-	if d, ok := res.Body.(*directBody); ok && res.ContentLength < 0 && d.link.reader.Buffered() == 0 {
-		_ = x.watch.controller.Flush() // the body may be long in coming
-	}
 	if err := copyAnswer(w, res, &x.watch); err != nil {
 		panic(http.ErrAbortHandler) // the answer is half sent; its client is to notice
 	}
@@ -148,7 +145,7 @@ func (b *Balancer) answerDirectly(x *exchange, w http.ResponseWriter, r *http.Re
 
 // copyAnswer copies an answer's body; what comes bit by bit goes on bit by bit.
 func copyAnswer(w http.ResponseWriter, res *http.Response, moved *watch) error {
-	if res.ContentLength < 0 {
+	if res.ContentLength < 0 { // the body may be long in coming
 		if err := moved.controller.Flush(); err != nil {
 			return err
 		}
