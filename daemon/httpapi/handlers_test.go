@@ -258,7 +258,7 @@ func TestMetrics(t *testing.T) {
 		want        []string // series
 	}{
 		{"everywhere", "admin", 200, []string{`answers{environment="production"} 2`, `answers{environment="staging"} 1`, "goroutines 3"}},
-		{"staging", "monitoring", 200, []string{`answers{environment="staging"} 1`, "goroutines 3"}},
+		{"staging", "devops", 200, []string{`answers{environment="staging"} 1`, "goroutines 3"}},
 		{"no token", "-", 401, nil},
 	}
 	for _, tc := range tests {
