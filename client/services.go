@@ -32,3 +32,23 @@ func (c *Client) SetWeight(ctx context.Context, serviceName, instanceID string, 
 	err := c.call(ctx, http.MethodPut, resourcePath("services", serviceName, "instances", instanceID, "weight"), nil, r, &out)
 	return out, err
 }
+
+// RegisterEndpoint makes an endpoint of the service out of something that wedsyncd
+// does not run. It stays as long as heartbeats come: see [Client.Heartbeat]. The
+// same environment and URL again renew it, under the identifier that it has.
+func (c *Client) RegisterEndpoint(ctx context.Context, serviceName string, r api.RegisterEndpointRequest) (api.ServiceInstance, error) {
+	var out api.ServiceInstance
+	err := c.call(ctx, http.MethodPost, resourcePath("services", serviceName, "endpoints"), nil, r, &out)
+	return out, err
+}
+
+// Heartbeat says that an endpoint is there, which is named by the instance_id of its
+// registration. [IsNotFound] when it is not registered any more: register it again.
+func (c *Client) Heartbeat(ctx context.Context, serviceName, endpointID string, r api.HeartbeatRequest) error {
+	return c.call(ctx, http.MethodPut, resourcePath("services", serviceName, "endpoints", endpointID, "heartbeat"), nil, r, nil)
+}
+
+// DeregisterEndpoint takes an external endpoint out of its service.
+func (c *Client) DeregisterEndpoint(ctx context.Context, serviceName, endpointID string) error {
+	return c.call(ctx, http.MethodDelete, resourcePath("services", serviceName, "endpoints", endpointID), nil, nil, nil)
+}

@@ -22,6 +22,7 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/daemon/health"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/httpapi"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/traffic"
 )
 
 const (
@@ -137,6 +138,9 @@ type parts struct {
 	monitor    *health.Monitor
 	handler    http.Handler
 	balance    *balance
+	registry   *traffic.Registry
+	heartbeats *traffic.Heartbeats
+	sweeper    *traffic.Sweeper
 	directory  *discovery.Directory
 	dns        *discovery.DNS // nil without an address
 }
@@ -197,7 +201,8 @@ func (d *Daemon) wire(store *postgres.Store, engine *docker.Engine, tokens *acce
 	p.monitor = health.NewMonitor(health.Config{Store: store, Logger: c.Logger, Changed: func(w fleet.Workload) { p.controller.Wake(w) }})
 	deployStore, deployEngine := withFailpoints(store, engine)
 	p.controller = deploy.NewController(deploy.Config{Store: deployStore, Engine: deployEngine, Logger: c.Logger, Resync: c.Resync, Started: p.monitor.Poke})
-	p.balance = c.newBalance(d.traffic, store, d.directory)
+	p.registry, p.heartbeats, p.sweeper = traffic.NewRegistry(), traffic.NewHeartbeats(store, c.Logger), traffic.NewSweeper(store, c.Logger)
+	p.balance = c.newBalance(d.traffic, store, d.directory, p.registry)
 	registry := prometheus.NewRegistry()
 	if p.balance.balancer != nil {
 		registry.MustRegister(p.balance.balancer)
@@ -208,6 +213,8 @@ func (d *Daemon) wire(store *postgres.Store, engine *docker.Engine, tokens *acce
 		Deployer:      deploy.NewService(deployStore, deployEngine, p.controller.Wake),
 		Engine:        engine,
 		Authenticator: tokens,
+		Registry:      p.registry,
+		Heartbeats:    p.heartbeats,
 		Environments:  c.Environments,
 		Domain:        c.Traffic.Domain,
 		Discovery:     p.directory.Handler(),
@@ -221,7 +228,12 @@ func (d *Daemon) wire(store *postgres.Store, engine *docker.Engine, tokens *acce
 // run serves API and traffic, and leads as soon as no other daemon does.
 func (p *parts) run(ctx context.Context, listener net.Listener, db *database) error {
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serve(groupCtx, listener, p.handler, p.directory.Close, p.log) })
+	beating, silence := context.WithCancel(context.WithoutCancel(groupCtx))
+	group.Go(func() error {
+		defer silence() // when the last heartbeat that the API can get is there
+		return serve(groupCtx, listener, p.handler, p.log, p.directory.Close, p.registry.Close)
+	})
+	group.Go(func() error { return p.heartbeats.Run(beating) })
 	if p.dns != nil {
 		group.Go(func() error { return p.dns.Run(groupCtx) })
 	}
@@ -244,6 +256,7 @@ func (p *parts) lead(ctx context.Context, epoch int64) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.controller.Run(ctx, epoch, p.store.Changes(ctx)) })
 	group.Go(func() error { return p.monitor.Run(ctx) })
+	group.Go(func() error { return p.sweeper.Run(ctx) })
 	group.Go(func() error { return p.maintain(ctx) })
 	return group.Wait()
 }
@@ -266,8 +279,8 @@ func (p *parts) maintain(ctx context.Context) error {
 }
 
 // serve answers requests until the context ends and those under way are answered.
-// ending is called first, to have those answered that only wait for something.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, ending func(), log *slog.Logger) error {
+// ending are called first, to have those answered that only wait for something.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger, ending ...func()) error {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -277,7 +290,9 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, end
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	server.RegisterOnShutdown(ending)
+	for _, f := range ending {
+		server.RegisterOnShutdown(f)
+	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

@@ -56,6 +56,48 @@ type DiscoverRequest struct {
 	Filters     *ServiceFilters `json:"filters,omitempty" doc:"Which endpoints to return; all when left out."`
 }
 
+// Statuses of heartbeats.
+const (
+	// HeartbeatPassing says that the endpoint can take requests.
+	HeartbeatPassing = "passing"
+	// HeartbeatCritical says that it is there and cannot.
+	HeartbeatCritical = "critical"
+)
+
+// RegisterEndpointRequest is the body of POST
+// /api/containers/services/{service_name}/endpoints.
+type RegisterEndpointRequest struct {
+	Environment        string            `json:"environment" doc:"Environment that the endpoint belongs to." example:"staging" maxLength:"63"`
+	EndpointURL        string            `json:"endpoint_url" doc:"Scheme, host and port, which are its identity beside service and environment: registering the same ones again renews the endpoint." example:"http://10.20.0.7:8080" maxLength:"512"`
+	HealthCheckURL     string            `json:"health_check_url,omitempty" doc:"What is requested to see whether it is there, before many endpoints of a service expire at once; a connection is made when left out." example:"http://10.20.0.7:8080/health" maxLength:"2048"`
+	TTLSeconds         int               `json:"ttl_seconds,omitempty" doc:"Seconds that it stays without a heartbeat." example:"30" default:"30" minimum:"5" maximum:"86400"`
+	LoadBalancerWeight *int              `json:"load_balancer_weight,omitempty" doc:"Share beside its siblings; at 0 it gets no new request." example:"100" default:"100" minimum:"0" maximum:"100"`
+	Metadata           map[string]string `json:"metadata,omitempty" doc:"What else is to be known of it, at most 64 entries; they take the place of earlier ones." example:"{\"zone\":\"eu-1\"}" nullable:"false"`
+}
+
+// HeartbeatRequest is the body of PUT
+// /api/containers/services/{service_name}/endpoints/{endpoint_id}/heartbeat. It may be left out.
+type HeartbeatRequest struct {
+	Status string `json:"status,omitempty" doc:"Whether the endpoint can take requests." example:"passing" default:"passing" enum:"passing,critical"`
+}
+
+// ServiceRemoved says, on the stream of services, that a service has no endpoint any more.
+type ServiceRemoved struct {
+	ServiceName string `json:"service_name" doc:"Name of the service." example:"api"`
+	Environment string `json:"environment" doc:"Environment that it had endpoints in." example:"staging"`
+}
+
+// Events of the stream of services: each has one of these names, and as its data
+// the JSON of the type that is named here.
+const (
+	// EventSnapshot comes first: a [ServiceList] of all services that match.
+	EventSnapshot = "snapshot"
+	// EventService is a [Service] that is new or has changed, whole.
+	EventService = "service"
+	// EventRemoved is a [ServiceRemoved].
+	EventRemoved = "removed"
+)
+
 // WeightRequest is the body of PUT
 // /api/containers/services/{service_name}/instances/{instance_id}/weight.
 type WeightRequest struct {

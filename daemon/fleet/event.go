@@ -10,7 +10,7 @@ const (
 	SourceHealthMonitor = "health_monitor"
 )
 
-// Types of events: those of the specification, and one for each change of a definition, network, deployment, route, weight or token.
+// Types of events: those of the specification, and one for each change of a definition, network, deployment, route, weight, external endpoint or token.
 const (
 	EventCreated     = "created"
 	EventStarted     = "started"
@@ -42,6 +42,10 @@ const (
 	EventRouteUpdated  = "route_updated"
 	EventRouteDeleted  = "route_deleted"
 	EventWeightChanged = "weight_changed"
+
+	EventEndpointRegistered   = "endpoint_registered"
+	EventEndpointDeregistered = "endpoint_deregistered"
+	EventEndpointExpired      = "endpoint_expired"
 
 	EventActionRequested = "action_requested"
 	EventTokenCreated    = "token_created"

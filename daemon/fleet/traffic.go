@@ -42,6 +42,59 @@ func (e Endpoint) External() bool { return e.InstanceID == "" }
 // Service is a name under which instances answer in an environment.
 type Service struct{ Name, Environment string }
 
+// Service is the one that the endpoint belongs to.
+func (e Endpoint) Service() Service { return Service{Name: e.ServiceName, Environment: e.Environment} }
+
+// HeartbeatStatus is what a heartbeat says of its endpoint.
+type HeartbeatStatus string
+
+// Statuses of heartbeats.
+const (
+	// HeartbeatPassing says that the endpoint can take requests.
+	HeartbeatPassing HeartbeatStatus = "passing"
+	// HeartbeatCritical says that it is there and cannot.
+	HeartbeatCritical HeartbeatStatus = "critical"
+	// HeartbeatSilent says that it is there, and nothing about its health.
+	HeartbeatSilent HeartbeatStatus = ""
+)
+
+// Heartbeat is a sign of life of an external endpoint.
+type Heartbeat struct {
+	EndpointID string
+	Status     HeartbeatStatus
+	// At is when it came, by the clock of the daemon that it came to.
+	At time.Time
+}
+
+// Expiry is an external endpoint that goes because its heartbeats stay away.
+type Expiry struct {
+	EndpointID string
+	// Probe is how a probe failed before; empty when there was none.
+	Probe string
+}
+
+// Registry is all that is registered, as of one moment.
+type Registry struct {
+	// Index is 0 before anything was read, and higher after every change that can be
+	// seen from outside; heartbeats are none. It goes on rising after a restart.
+	Index uint64
+	// Services are those that have endpoints, by name and environment.
+	Services []RegisteredService
+	// Superseded is closed when there is a newer one.
+	Superseded <-chan struct{}
+	// Closed says that there will be no newer one.
+	Closed bool
+}
+
+// RegisteredService is a service with its endpoints.
+type RegisteredService struct {
+	Service
+	// Index is that of the registry in which the service last changed.
+	Index uint64
+	// Endpoints are by identifier.
+	Endpoints []Endpoint
+}
+
 // Split shares the requests of one workload out between the replicas of the
 // deployment in progress and those that were there before.
 type Split struct {

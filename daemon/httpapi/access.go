@@ -44,6 +44,11 @@ var roles = map[string][]fleet.Role{
 	"listServices":    everyone,
 	"discoverService": everyone,
 	"setWeight":       managers,
+	"watchServices":   everyone,
+
+	"registerEndpoint":   managers,
+	"beatEndpoint":       managers,
+	"deregisterEndpoint": managers,
 
 	"listRoutes":  everyone,
 	"getRoute":    everyone,

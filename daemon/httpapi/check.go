@@ -25,14 +25,11 @@ type checker struct {
 	patterns map[string]*regexp.Regexp
 }
 
-// request checks the parameters of a request and its parsed body.
-func (c *checker) request(f *faults, op *huma.Operation, r *http.Request, body any) {
+// parameters checks those of a request.
+func (c *checker) parameters(f *faults, op *huma.Operation, r *http.Request) {
 	c.path(f, op, r)
 	c.query(f, op, r)
 	c.headers(f, op, r)
-	if op.RequestBody != nil {
-		c.value(f, "body", op.RequestBody.Content["application/json"].Schema, body)
-	}
 }
 
 func (c *checker) path(f *faults, op *huma.Operation, r *http.Request) {

@@ -30,6 +30,30 @@ func endpointToAPI(e fleet.Endpoint) api.ServiceInstance {
 	}
 }
 
+// endpointFromAPI is the endpoint that a request registers, without identifier and
+// times, which the store sets.
+func endpointFromAPI(serviceName string, r api.RegisterEndpointRequest) fleet.Endpoint {
+	weight := fleet.MaxWeight
+	assign(&weight, r.LoadBalancerWeight)
+	return fleet.Endpoint{
+		ServiceName:    serviceName,
+		Environment:    r.Environment,
+		URL:            r.EndpointURL,
+		HealthCheckURL: r.HealthCheckURL,
+		Healthy:        true,
+		Weight:         weight,
+		Metadata:       maps.Clone(r.Metadata),
+		TTL:            time.Duration(cmp.Or(r.TTLSeconds, defaultTTL)) * time.Second,
+	}
+}
+
+// defaultTTL is that of an endpoint, in seconds.
+const defaultTTL = 30
+
+func heartbeatFromAPI(endpointID string, r api.HeartbeatRequest, at time.Time) fleet.Heartbeat {
+	return fleet.Heartbeat{EndpointID: endpointID, Status: fleet.HeartbeatStatus(cmp.Or(r.Status, api.HeartbeatPassing)), At: at}
+}
+
 // serviceToAPI is a service of an environment with some of its endpoints.
 func serviceToAPI(name, environment string, endpoints []fleet.Endpoint) api.Service {
 	s := api.Service{

@@ -69,7 +69,7 @@ func humaConfig() huma.Config {
 				Title:   "wedsyncd",
 				Version: apiVersion,
 				Description: "Containers of definitions, rolled out into environments. Every list but that of services is paged: pass next_cursor as cursor until it is absent. " +
-					"Every mutation takes an Idempotency-Key, under which it is done once. Every error is a problem of RFC 9457 that names all wrong fields.",
+					"Every mutation but a heartbeat takes an Idempotency-Key, under which it is done once. Every error is a problem of RFC 9457 that names all wrong fields.",
 				License: &huma.License{Name: "MPL-2.0", Identifier: "MPL-2.0"},
 			},
 			Servers: []*huma.Server{{URL: "http://127.0.0.1:7266", Description: "The daemon's default address."}},

@@ -113,7 +113,10 @@ func secretOf(r *http.Request) string {
 // outside of the token's list is refused only when nothing else is wrong.
 func (s *server) inspect(op *huma.Operation, r *http.Request, x *exchange, parsed any) error {
 	f := &faults{}
-	s.checker.request(f, op, r, parsed)
+	s.checker.parameters(f, op, r)
+	if x.body != nil {
+		s.checker.value(f, "body", op.RequestBody.Content["application/json"].Schema, parsed)
+	}
 	hidden := s.environments(f, r, x.principal, parsed)
 	if check := s.semantics[op.OperationID]; check != nil {
 		check(f, x.body)
@@ -152,9 +155,11 @@ func (s *server) environments(f *faults, r *http.Request, p fleet.Principal, par
 	return hidden
 }
 
-// read reads and parses the body that the operation takes; nil for one that takes none.
+// read reads and parses the body that the operation takes; nil for one that takes
+// none, or to which it was not given.
 func (x *exchange) read(op *huma.Operation, w http.ResponseWriter, r *http.Request) (any, error) {
-	if op.RequestBody != nil {
+	takes := op.RequestBody != nil && (op.RequestBody.Required || r.ContentLength != 0)
+	if takes {
 		if err := checkMediaType(r); err != nil {
 			return nil, err
 		}
@@ -173,7 +178,7 @@ func (x *exchange) read(op *huma.Operation, w http.ResponseWriter, r *http.Reque
 		return nil, kindMalformed.problem("the body could not be read to its end")
 	case op.RequestBody == nil && len(body) > 0:
 		return nil, (&malformed{"body", "is not expected; this operation takes none"}).problem()
-	case op.RequestBody == nil:
+	case !takes:
 		return nil, nil
 	}
 	parsed, err := parseJSON(body)

@@ -24,6 +24,7 @@ type operation struct {
 	status           int    // of success
 	success          string // what success means
 	location         string // example of the Location header, if the answer has one
+	stream           string // example of the answer, if it is a stream of events
 	// problems are the statuses that only some operations answer with; those of
 	// every operation are added.
 	problems []int
@@ -76,6 +77,10 @@ type (
 	ServiceParams struct {
 		ServiceName string `path:"service_name" doc:"Name of the service." example:"api" pattern:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" patternDescription:"the name of a service; use a DNS label such as api"`
 	}
+	// EndpointParams name an external endpoint.
+	EndpointParams struct {
+		EndpointID string `path:"endpoint_id" doc:"Identifier of the endpoint: instance_id of the answer that registered it." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a20" format:"uuid"`
+	}
 	// DeploymentParams name a deployment.
 	DeploymentParams struct {
 		DeploymentID string `path:"deployment_id" doc:"Identifier of the deployment." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a14" format:"uuid"`
@@ -103,7 +108,11 @@ func register[I, O any](s *server, a huma.API, o operation, handle func(context.
 	if _, public := publicOperations[o.id]; public {
 		op.Security = []map[string][]string{}
 	}
-	op.Responses[strconv.Itoa(o.status)] = &huma.Response{Description: o.success}
+	success := &huma.Response{Description: o.success}
+	if o.stream != "" {
+		success.Content = map[string]*huma.MediaType{eventMediaType: {Schema: &huma.Schema{Type: huma.TypeString}, Example: o.stream}}
+	}
+	op.Responses[strconv.Itoa(o.status)] = success
 	for _, status := range o.allProblems() {
 		op.Responses[strconv.Itoa(status)] = problemResponse(a.OpenAPI(), status)
 	}

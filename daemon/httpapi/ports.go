@@ -39,6 +39,16 @@ type Store interface {
 	// service has no such endpoint.
 	SetWeight(ctx context.Context, serviceName, instanceID string, weight int, reason string) (fleet.Endpoint, error)
 
+	// Endpoint is one of them.
+	Endpoint(ctx context.Context, id string) (fleet.Endpoint, error)
+	// RegisterEndpoint puts an external endpoint into the registry, healthy and as if a
+	// heartbeat had come; or, where its service, environment and URL are there already,
+	// renews and replaces what is there, whose identifier stays.
+	RegisterEndpoint(ctx context.Context, e fleet.Endpoint) (fleet.Endpoint, error)
+	// DeregisterEndpoint takes an external one out. ErrNotFound when the service has no
+	// such endpoint, ErrConflict when it is that of an instance.
+	DeregisterEndpoint(ctx context.Context, serviceName, id string) error
+
 	// CreateRoute stores a route. ErrAlreadyExists when the environment has one of
 	// the name, ErrConflict when another environment has one of the hosts or
 	// another route one of the paths.
@@ -96,4 +106,18 @@ type Engine interface {
 // Authenticator turns a bearer token into its principal; ErrUnauthenticated.
 type Authenticator interface {
 	Authenticate(ctx context.Context, secret string) (fleet.Principal, error)
+}
+
+// Registry is what is registered, in memory: it answers while the database is away.
+type Registry interface {
+	Current() fleet.Registry
+	// Endpoint is the endpoint of that identifier. One that was registered a moment
+	// ago may be missing.
+	Endpoint(id string) (fleet.Endpoint, bool)
+}
+
+// Heartbeats takes heartbeats of endpoints that are registered, and sees to it that
+// they are written.
+type Heartbeats interface {
+	Beat(fleet.Heartbeat)
 }

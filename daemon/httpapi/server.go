@@ -15,6 +15,8 @@ type Config struct {
 	Deployer      Deployer
 	Engine        Engine
 	Authenticator Authenticator
+	Registry      Registry
+	Heartbeats    Heartbeats
 	// Environments are the configured ones; a request that names another one is refused.
 	Environments []string
 	// Domain is the one below which every service has a host of its own,
@@ -45,13 +47,15 @@ func New(config Config) http.Handler {
 	s.serveDocument(document)
 	s.serveDiscovery()
 	s.serveMetrics()
-	limited, waiting := bound(maxInFlight, s.routed()), bound(maxWaiting, s.routed())
+	limited, waiting, watching := bound(maxInFlight, s.routed()), bound(maxWaiting, s.routed()), bound(maxWatchers, s.routed())
 	served := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case isPublic(r.URL.Path):
 			s.routed().ServeHTTP(w, r)
 		case strings.HasPrefix(r.URL.Path, pathConsul):
 			waiting.ServeHTTP(w, r)
+		case r.URL.Path == pathServiceStream:
+			watching.ServeHTTP(w, r)
 		default:
 			limited.ServeHTTP(w, r)
 		}

@@ -291,6 +291,24 @@ func checkRouteChange(f *faults, r api.UpdateRouteRequest, domain string) {
 	checkRoute(f, sample, domain)
 }
 
+// checkEndpoint checks an external endpoint.
+func checkEndpoint(f *faults, r api.RegisterEndpointRequest) {
+	f.refuse("body.endpoint_url", grammar.EndpointURL(r.EndpointURL))
+	if r.HealthCheckURL != "" {
+		f.refuse("body.health_check_url", grammar.HealthCheckURL(r.HealthCheckURL))
+	}
+	if n := len(r.Metadata); n > grammar.MaxMetadata {
+		f.add("body.metadata", "has %d entries; at most %d are allowed", n, grammar.MaxMetadata)
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(r.Metadata)) {
+		f.refuse("body.metadata."+key, grammar.MetadataKey(key))
+		if size := len(r.Metadata[key]); size > grammar.MaxMetadataValue {
+			f.add("body.metadata."+key, "is %d bytes long; at most %d are allowed", size, grammar.MaxMetadataValue)
+		}
+	}
+}
+
 func at(location string, index int) string { return fmt.Sprintf("%s[%d]", location, index) }
 
 // given runs check on a value that is there.

@@ -100,10 +100,11 @@ func (s *Store) SetWeight(ctx context.Context, serviceName, instanceID string, w
 	if err != nil {
 		return fleet.Endpoint{}, err
 	}
-	return s.endpoint(ctx, instanceID)
+	return s.Endpoint(ctx, instanceID)
 }
 
-func (s *Store) endpoint(ctx context.Context, id string) (fleet.Endpoint, error) {
+// Endpoint implements httpapi.Store.
+func (s *Store) Endpoint(ctx context.Context, id string) (fleet.Endpoint, error) {
 	q, err := s.read(ctx)
 	if err != nil {
 		return fleet.Endpoint{}, err

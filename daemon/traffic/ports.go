@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"context"
+	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
@@ -37,4 +38,22 @@ type Receiver interface {
 type Meter interface {
 	// Loads are what was measured since the call before.
 	Loads() []fleet.Load
+}
+
+// HeartbeatStore is what writing heartbeats needs of the database.
+type HeartbeatStore interface {
+	// RecordHeartbeats writes what the heartbeats say, all or nothing. Those of
+	// endpoints that are gone, and those that came before what is known, say nothing.
+	RecordHeartbeats(ctx context.Context, beats []fleet.Heartbeat) error
+}
+
+// ExpiryStore is what taking silent endpoints out needs of the database.
+type ExpiryStore interface {
+	HeartbeatStore
+	// Overdue lists all endpoints of each service of which an external one has sent
+	// no heartbeat for longer than its TTL, by service, environment and identifier;
+	// now is the time by the clock of their heartbeats.
+	Overdue(ctx context.Context) (endpoints []fleet.Endpoint, now time.Time, err error)
+	// ExpireEndpoints deregisters those that are still overdue, with an event each, and returns them.
+	ExpireEndpoints(ctx context.Context, expiries []fleet.Expiry) ([]fleet.Endpoint, error)
 }

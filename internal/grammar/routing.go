@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -155,6 +156,32 @@ func EndpointURL(s string) error {
 		return nil
 	}
 	return invalid
+}
+
+// MaxMetadata bounds the metadata of an endpoint, and MaxMetadataValue each value.
+const (
+	MaxMetadata      = 64
+	MaxMetadataValue = 1024
+)
+
+var metadataPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$`)
+
+// MetadataKey checks the key of an entry of an endpoint's metadata.
+func MetadataKey(s string) error {
+	if !metadataPattern.MatchString(s) {
+		return fmt.Errorf("%q is not a key of metadata; use letters, digits, dots, slashes, hyphens and underscores, for example zone", s)
+	}
+	return nil
+}
+
+// HealthCheckURL checks the URL by which an endpoint that wedsyncd does not run is
+// asked whether it is there.
+func HealthCheckURL(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
+		return fmt.Errorf("%q cannot be requested; write a URL of http or https without user and fragment, for example http://10.20.0.7:8080/health", s)
+	}
+	return nil
 }
 
 // Faults checks every field of a routing and the rules between them.

@@ -10,6 +10,15 @@ import (
 	"time"
 )
 
+const deleteEndpoint = `-- name: DeleteEndpoint :exec
+DELETE FROM service_registry WHERE id = $1 AND instance_id IS NULL
+`
+
+func (q *Queries) DeleteEndpoint(ctx context.Context, id string) error {
+	_, err := q.db.Exec(ctx, deleteEndpoint, id)
+	return err
+}
+
 const drainedInstances = `-- name: DrainedInstances :many
 SELECT i.id FROM container_instances i
 WHERE i.definition_id = $1 AND i.environment = $2 AND i.draining_since IS NOT NULL
@@ -40,6 +49,47 @@ func (q *Queries) DrainedInstances(ctx context.Context, arg DrainedInstancesPara
 			return nil, err
 		}
 		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const expireEndpoints = `-- name: ExpireEndpoints :many
+DELETE FROM service_registry
+WHERE id = ANY ($1::uuid[]) AND instance_id IS NULL
+    AND last_heartbeat + make_interval(secs => ttl_seconds) < now()
+RETURNING id, service_name, instance_id, environment, endpoint_url, health_check_url, is_healthy, load_balancer_weight, metadata, registered_at, last_heartbeat, ttl_seconds
+`
+
+// ExpireEndpoints leaves those alone that a heartbeat has come from meanwhile.
+func (q *Queries) ExpireEndpoints(ctx context.Context, ids []string) ([]ServiceRegistry, error) {
+	rows, err := q.db.Query(ctx, expireEndpoints, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ServiceRegistry
+	for rows.Next() {
+		var i ServiceRegistry
+		if err := rows.Scan(
+			&i.ID,
+			&i.ServiceName,
+			&i.InstanceID,
+			&i.Environment,
+			&i.EndpointUrl,
+			&i.HealthCheckUrl,
+			&i.IsHealthy,
+			&i.LoadBalancerWeight,
+			&i.Metadata,
+			&i.RegisteredAt,
+			&i.LastHeartbeat,
+			&i.TtlSeconds,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -202,6 +252,49 @@ func (q *Queries) ListLoads(ctx context.Context) ([]BalancerLoad, error) {
 	return items, nil
 }
 
+const listOverdue = `-- name: ListOverdue :many
+SELECT r.id, r.service_name, r.instance_id, r.environment, r.endpoint_url, r.health_check_url, r.is_healthy, r.load_balancer_weight, r.metadata, r.registered_at, r.last_heartbeat, r.ttl_seconds FROM service_registry r
+WHERE EXISTS (
+    SELECT FROM service_registry o
+    WHERE o.service_name = r.service_name AND o.environment = r.environment AND o.instance_id IS NULL
+        AND o.last_heartbeat + make_interval(secs => o.ttl_seconds) < now())
+ORDER BY r.service_name, r.environment, r.id
+`
+
+// ListOverdue are all endpoints of the services of which an external one is overdue.
+func (q *Queries) ListOverdue(ctx context.Context) ([]ServiceRegistry, error) {
+	rows, err := q.db.Query(ctx, listOverdue)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ServiceRegistry
+	for rows.Next() {
+		var i ServiceRegistry
+		if err := rows.Scan(
+			&i.ID,
+			&i.ServiceName,
+			&i.InstanceID,
+			&i.Environment,
+			&i.EndpointUrl,
+			&i.HealthCheckUrl,
+			&i.IsHealthy,
+			&i.LoadBalancerWeight,
+			&i.Metadata,
+			&i.RegisteredAt,
+			&i.LastHeartbeat,
+			&i.TtlSeconds,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listServices = `-- name: ListServices :many
 SELECT DISTINCT (d.config_snapshot ->> 'service_name')::text AS name, d.environment
 FROM workloads w JOIN deployment_history d ON d.id = w.target_deployment_id
@@ -299,6 +392,59 @@ func (q *Queries) LockEndpoint(ctx context.Context, id string) (ServiceRegistry,
 	return i, err
 }
 
+const lockEndpoints = `-- name: LockEndpoints :exec
+SELECT id FROM service_registry WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
+`
+
+// LockEndpoints is done before several are changed, so that nobody waits in a circle.
+func (q *Queries) LockEndpoints(ctx context.Context, ids []string) error {
+	_, err := q.db.Exec(ctx, lockEndpoints, ids)
+	return err
+}
+
+const lockExternalEndpoint = `-- name: LockExternalEndpoint :one
+SELECT r.id, r.service_name, r.instance_id, r.environment, r.endpoint_url, r.health_check_url, r.is_healthy, r.load_balancer_weight, r.metadata, r.registered_at, r.last_heartbeat, r.ttl_seconds FROM service_registry r
+WHERE r.service_name = $1 AND r.environment = $2 AND r.endpoint_url = $3 AND r.instance_id IS NULL
+FOR UPDATE
+`
+
+type LockExternalEndpointParams struct {
+	ServiceName string
+	Environment string
+	EndpointUrl string
+}
+
+func (q *Queries) LockExternalEndpoint(ctx context.Context, arg LockExternalEndpointParams) (ServiceRegistry, error) {
+	row := q.db.QueryRow(ctx, lockExternalEndpoint, arg.ServiceName, arg.Environment, arg.EndpointUrl)
+	var i ServiceRegistry
+	err := row.Scan(
+		&i.ID,
+		&i.ServiceName,
+		&i.InstanceID,
+		&i.Environment,
+		&i.EndpointUrl,
+		&i.HealthCheckUrl,
+		&i.IsHealthy,
+		&i.LoadBalancerWeight,
+		&i.Metadata,
+		&i.RegisteredAt,
+		&i.LastHeartbeat,
+		&i.TtlSeconds,
+	)
+	return i, err
+}
+
+const now = `-- name: Now :one
+SELECT now()::timestamptz AS now
+`
+
+func (q *Queries) Now(ctx context.Context) (time.Time, error) {
+	row := q.db.QueryRow(ctx, now)
+	var now time.Time
+	err := row.Scan(&now)
+	return now, err
+}
+
 const pruneFollowers = `-- name: PruneFollowers :exec
 DELETE FROM traffic_followers WHERE seen_at < now() - interval '1 hour'
 `
@@ -360,6 +506,30 @@ func (q *Queries) RecordDrained(ctx context.Context, arg RecordDrainedParams) ([
 	return items, nil
 }
 
+const recordHeartbeats = `-- name: RecordHeartbeats :exec
+UPDATE service_registry r SET
+    is_healthy = CASE WHEN b.status = '' OR b.at < r.last_heartbeat THEN r.is_healthy ELSE b.status = 'passing' END,
+    last_heartbeat = greatest(r.last_heartbeat, b.at)
+FROM (
+    SELECT u.id, u.status, now() - make_interval(secs => u.age) AS at
+    FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS status, unnest($3::float8[]) AS age) u
+) b
+WHERE r.id = b.id AND r.instance_id IS NULL
+`
+
+type RecordHeartbeatsParams struct {
+	Ids      []string
+	Statuses []string
+	Ages     []float64
+}
+
+// RecordHeartbeats takes how long ago each came, so that one clock counts for all
+// daemons. What came earlier than what is known says nothing new.
+func (q *Queries) RecordHeartbeats(ctx context.Context, arg RecordHeartbeatsParams) error {
+	_, err := q.db.Exec(ctx, recordHeartbeats, arg.Ids, arg.Statuses, arg.Ages)
+	return err
+}
+
 const recordLoads = `-- name: RecordLoads :exec
 INSERT INTO balancer_loads (follower_id, endpoint_id, service_name, environment, request_rate, error_rate, in_flight, p50_ms, p95_ms, p99_ms, measured_at)
 SELECT $1, u.endpoint_id, u.service_name, u.environment, u.request_rate, u.error_rate, u.in_flight, u.p50, u.p95, u.p99, u.measured_at
@@ -379,6 +549,43 @@ type RecordLoadsParams struct {
 func (q *Queries) RecordLoads(ctx context.Context, arg RecordLoadsParams) error {
 	_, err := q.db.Exec(ctx, recordLoads, arg.FollowerID, arg.Loads)
 	return err
+}
+
+const registerEndpoint = `-- name: RegisterEndpoint :one
+INSERT INTO service_registry (id, service_name, environment, endpoint_url, health_check_url, load_balancer_weight, metadata, ttl_seconds)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (service_name, environment, endpoint_url) WHERE instance_id IS NULL DO UPDATE SET
+    health_check_url = excluded.health_check_url, load_balancer_weight = excluded.load_balancer_weight, metadata = excluded.metadata,
+    ttl_seconds = excluded.ttl_seconds, is_healthy = true, last_heartbeat = greatest(service_registry.last_heartbeat, now())
+RETURNING id
+`
+
+type RegisterEndpointParams struct {
+	ID                 string
+	ServiceName        string
+	Environment        string
+	EndpointUrl        string
+	HealthCheckUrl     *string
+	LoadBalancerWeight int
+	Metadata           Labels
+	TtlSeconds         *int
+}
+
+// RegisterEndpoint counts as a heartbeat that passes.
+func (q *Queries) RegisterEndpoint(ctx context.Context, arg RegisterEndpointParams) (string, error) {
+	row := q.db.QueryRow(ctx, registerEndpoint,
+		arg.ID,
+		arg.ServiceName,
+		arg.Environment,
+		arg.EndpointUrl,
+		arg.HealthCheckUrl,
+		arg.LoadBalancerWeight,
+		arg.Metadata,
+		arg.TtlSeconds,
+	)
+	var id string
+	err := row.Scan(&id)
+	return id, err
 }
 
 const setEndpointWeight = `-- name: SetEndpointWeight :execrows

@@ -41,6 +41,58 @@ UPDATE service_registry SET load_balancer_weight = $2 WHERE id = $1 AND instance
 -- name: LockEndpoint :one
 SELECT r.* FROM service_registry r WHERE r.id = $1 FOR UPDATE;
 
+-- name: LockExternalEndpoint :one
+SELECT r.* FROM service_registry r
+WHERE r.service_name = $1 AND r.environment = $2 AND r.endpoint_url = $3 AND r.instance_id IS NULL
+FOR UPDATE;
+
+-- RegisterEndpoint counts as a heartbeat that passes.
+-- name: RegisterEndpoint :one
+INSERT INTO service_registry (id, service_name, environment, endpoint_url, health_check_url, load_balancer_weight, metadata, ttl_seconds)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (service_name, environment, endpoint_url) WHERE instance_id IS NULL DO UPDATE SET
+    health_check_url = excluded.health_check_url, load_balancer_weight = excluded.load_balancer_weight, metadata = excluded.metadata,
+    ttl_seconds = excluded.ttl_seconds, is_healthy = true, last_heartbeat = greatest(service_registry.last_heartbeat, now())
+RETURNING id;
+
+-- name: DeleteEndpoint :exec
+DELETE FROM service_registry WHERE id = $1 AND instance_id IS NULL;
+
+-- LockEndpoints is done before several are changed, so that nobody waits in a circle.
+-- name: LockEndpoints :exec
+SELECT id FROM service_registry WHERE id = ANY (sqlc.arg('ids')::uuid[]) ORDER BY id FOR UPDATE;
+
+-- RecordHeartbeats takes how long ago each came, so that one clock counts for all
+-- daemons. What came earlier than what is known says nothing new.
+-- name: RecordHeartbeats :exec
+UPDATE service_registry r SET
+    is_healthy = CASE WHEN b.status = '' OR b.at < r.last_heartbeat THEN r.is_healthy ELSE b.status = 'passing' END,
+    last_heartbeat = greatest(r.last_heartbeat, b.at)
+FROM (
+    SELECT u.id, u.status, now() - make_interval(secs => u.age) AS at
+    FROM (SELECT unnest(sqlc.arg('ids')::uuid[]) AS id, unnest(sqlc.arg('statuses')::text[]) AS status, unnest(sqlc.arg('ages')::float8[]) AS age) u
+) b
+WHERE r.id = b.id AND r.instance_id IS NULL;
+
+-- name: Now :one
+SELECT now()::timestamptz AS now;
+
+-- ListOverdue are all endpoints of the services of which an external one is overdue.
+-- name: ListOverdue :many
+SELECT r.* FROM service_registry r
+WHERE EXISTS (
+    SELECT FROM service_registry o
+    WHERE o.service_name = r.service_name AND o.environment = r.environment AND o.instance_id IS NULL
+        AND o.last_heartbeat + make_interval(secs => o.ttl_seconds) < now())
+ORDER BY r.service_name, r.environment, r.id;
+
+-- ExpireEndpoints leaves those alone that a heartbeat has come from meanwhile.
+-- name: ExpireEndpoints :many
+DELETE FROM service_registry
+WHERE id = ANY (sqlc.arg('ids')::uuid[]) AND instance_id IS NULL
+    AND last_heartbeat + make_interval(secs => ttl_seconds) < now()
+RETURNING *;
+
 -- name: FollowTraffic :exec
 INSERT INTO traffic_followers (id, name) VALUES ($1, $2)
 ON CONFLICT (id) DO UPDATE SET seen_at = now();

@@ -1,0 +1,114 @@
+package traffic
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+)
+
+// beating runs heartbeats over rows in a bubble; after f it ends them.
+func beating(t *testing.T, f func(*Heartbeats, *rows), after func(*rows)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		store := rowsOf()
+		h := NewHeartbeats(store, noLog)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- h.Run(ctx) }()
+		synctest.Wait()
+		f(h, store)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		after(store)
+	})
+}
+
+func nothing(*rows) {}
+
+func TestHeartbeatsAreBatched(t *testing.T) {
+	beating(t, func(h *Heartbeats, r *rows) {
+		for range 50 {
+			for _, id := range []string{"a", "b", "c"} {
+				h.Beat(fleet.Heartbeat{EndpointID: id, Status: fleet.HeartbeatPassing, At: time.Now()})
+			}
+			pass(10 * time.Millisecond)
+		}
+		if r.writes != 0 {
+			t.Errorf("%d writes within half a second", r.writes)
+		}
+		pass(600 * time.Millisecond)
+		if r.writes != 1 || len(r.endpoints) != 3 {
+			t.Errorf("%d writes of %v, want one of three", r.writes, r.endpoints)
+		}
+		pass(5 * time.Second)
+		if r.writes != 1 {
+			t.Errorf("%d writes, though nothing came", r.writes)
+		}
+	}, nothing)
+}
+
+func TestCriticalHeartbeatsHurry(t *testing.T) {
+	beating(t, func(h *Heartbeats, r *rows) {
+		began := time.Now()
+		for range 100 {
+			h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatCritical, At: time.Now()})
+			pass(time.Millisecond)
+		}
+		if r.healthy["a"] != fleet.HeartbeatCritical {
+			t.Errorf("after %s it is %q", time.Since(began), r.healthy["a"])
+		}
+		if r.writes > 6 {
+			t.Errorf("%d writes within a tenth of a second", r.writes)
+		}
+	}, nothing)
+}
+
+// TestHeartbeatsWithoutDatabase: the newest of each endpoint is kept, and written when
+// the database is back.
+func TestHeartbeatsWithoutDatabase(t *testing.T) {
+	beating(t, func(h *Heartbeats, r *rows) {
+		r.set(errAway)
+		var last time.Time
+		for range 1000 {
+			last = time.Now()
+			h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatPassing, At: last})
+			h.Beat(fleet.Heartbeat{EndpointID: "b", Status: fleet.HeartbeatCritical, At: last})
+			pass(100 * time.Millisecond)
+		}
+		if len(h.pending) != 2 {
+			t.Errorf("%d are kept, want 2", len(h.pending))
+		}
+		r.set(nil)
+		pass(time.Second)
+		if r.writes != 1 || !r.endpoints["a"].LastHeartbeat.Equal(last) || r.healthy["b"] != fleet.HeartbeatCritical {
+			t.Errorf("written %d times: %v %v, want the beat of %s", r.writes, r.endpoints, r.healthy, last)
+		}
+	}, nothing)
+}
+
+func TestOlderHeartbeatsSayNothing(t *testing.T) {
+	beating(t, func(h *Heartbeats, r *rows) {
+		now := time.Now()
+		h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatPassing, At: now})
+		h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatCritical, At: now.Add(-time.Second)})
+		pass(time.Second)
+		if r.healthy["a"] != fleet.HeartbeatPassing {
+			t.Errorf("it is %q", r.healthy["a"])
+		}
+	}, nothing)
+}
+
+func TestLastHeartbeatsAreWritten(t *testing.T) {
+	beating(t, func(h *Heartbeats, _ *rows) {
+		h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatPassing, At: time.Now()})
+	}, func(r *rows) {
+		if r.writes != 1 {
+			t.Errorf("%d writes at the end, want one", r.writes)
+		}
+	})
+}
