@@ -98,8 +98,13 @@ func prepare(c Config) error {
 // Addr is the address of the API.
 func (d *Daemon) Addr() string { return d.listener.Addr().String() }
 
-// TrafficAddr is the address of the balancer.
-func (d *Daemon) TrafficAddr() string { return d.traffic.Addr().String() }
+// TrafficAddr is the address of the balancer; empty without one.
+func (d *Daemon) TrafficAddr() string {
+	if d.traffic == nil {
+		return ""
+	}
+	return d.traffic.Addr().String()
+}
 
 // Run works until the context ends, then ends in order: requests under way are
 // answered, the loops stop, and the daemon's own Postgres with them. Containers
@@ -199,7 +204,10 @@ func (d *Daemon) wire(store *postgres.Store, engine *docker.Engine, tokens *acce
 	p.registry, p.heartbeats, p.sweeper = traffic.NewRegistry(), traffic.NewHeartbeats(store, c.Logger), traffic.NewSweeper(store, c.Logger)
 	p.balance = c.newBalance(d.traffic, store, d.directory, p.registry)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(p.balance.balancer, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if p.balance.balancer != nil {
+		registry.MustRegister(p.balance.balancer)
+	}
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.handler = httpapi.New(httpapi.Config{
 		Store:         store,
 		Deployer:      deploy.NewService(deployStore, deployEngine, p.controller.Wake),

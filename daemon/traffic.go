@@ -10,14 +10,13 @@ import (
 	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
-	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/traffic"
 	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 // Traffic says how requests of the services' users come in.
 type Traffic struct {
-	// Listen is the address of the balancer.
+	// Listen is the address of the balancer; empty where it runs as a process of its own.
 	Listen string
 	// Domain is what the services' own hosts end with: SERVICE.ENVIRONMENT.<Domain>.
 	Domain string
@@ -41,6 +40,9 @@ func (t Traffic) check() []error {
 
 // listen takes the balancer's address.
 func (t Traffic) listen(ctx context.Context) (net.Listener, error) {
+	if t.Listen == "" {
+		return nil, nil //nolint:nilnil // no address, no listener
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", t.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for traffic: %w; choose another address with --traffic-listen or WEDSYNC_TRAFFIC_LISTEN", err)
@@ -51,24 +53,27 @@ func (t Traffic) listen(ctx context.Context) (net.Listener, error) {
 // balance is the part of the daemon that requests of the services' users go through.
 type balance struct {
 	listener net.Listener
-	balancer *traffic.Balancer
+	balancer *traffic.Balancer // nil where another process balances
 	follower *traffic.Follower
 	drain    time.Duration
 }
 
-// newBalance makes the balancer and what keeps it up to date. others get the same snapshots.
-func (c Config) newBalance(listener net.Listener, store *postgres.Store, others ...traffic.Receiver) *balance {
-	b := traffic.NewBalancer(traffic.Config{Domain: c.Traffic.Domain, TrustedProxies: c.Traffic.TrustedProxies, Logger: c.Logger})
+// newBalance makes the balancer and what keeps it up to date. others get the same
+// snapshots. Without a listener there is no balancer, only the others.
+func (c Config) newBalance(listener net.Listener, store traffic.Store, others ...traffic.Receiver) *balance {
 	name, err := os.Hostname()
 	if err != nil {
 		name = "unknown"
 	}
-	return &balance{
-		listener: listener, balancer: b, drain: c.Traffic.DrainTime,
-		follower: traffic.NewFollower(traffic.FollowerConfig{
-			Store: store, Receivers: append([]traffic.Receiver{b}, others...), Meter: b, Idle: b.Idle(), Name: name, Logger: c.Logger,
-		}),
+	f := traffic.FollowerConfig{Store: store, Receivers: others, Name: name, Logger: c.Logger}
+	b := &balance{listener: listener, drain: c.Traffic.DrainTime}
+	if listener != nil {
+		b.balancer = traffic.NewBalancer(traffic.Config{Domain: c.Traffic.Domain, TrustedProxies: c.Traffic.TrustedProxies, Logger: c.Logger})
+		f.Receivers = append([]traffic.Receiver{b.balancer}, others...)
+		f.Meter, f.Idle = b.balancer, b.balancer.Idle()
 	}
+	b.follower = traffic.NewFollower(f)
+	return b
 }
 
 // run serves until ctx ends. The follower goes on while the last requests are
@@ -78,11 +83,19 @@ func (b *balance) run(ctx context.Context) error {
 	defer stop()
 	followed := make(chan error, 1)
 	go func() { followed <- b.follower.Run(following) }()
-	err := b.balancer.Serve(ctx, b.listener, b.drain)
+	err := b.serve(ctx)
 	stop()
 	err = errors.Join(err, <-followed)
 	if left := b.follower.Leave(ctx); left != nil && !errors.Is(left, fleet.ErrUnavailable) {
 		err = errors.Join(err, fmt.Errorf("leave the registry: %w", left))
 	}
 	return err
+}
+
+func (b *balance) serve(ctx context.Context) error {
+	if b.balancer == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return b.balancer.Serve(ctx, b.listener, b.drain)
 }

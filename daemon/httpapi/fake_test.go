@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
@@ -523,6 +524,7 @@ func newWorld(t *testing.T) *world {
 		Environments: environments,
 		Domain:       "wedsync.localhost",
 		Discovery:    http.HandlerFunc(w.discover),
+		Metrics:      metrics(),
 		Logger:       slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Version:      "1.2.3",
 	})
@@ -629,4 +631,16 @@ func (w *world) seed(t *testing.T) (definition, network, instance, deployment st
 	w.deployments[deployment] = fleet.Deployment{ID: deployment, DefinitionID: definition, Environment: "staging"}
 	w.changes, w.calls = 0, nil
 	return definition, network, instance, deployment
+}
+
+// metrics are two series with an environment and one without.
+func metrics() prometheus.Gatherer {
+	answers := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "answers"}, []string{"environment"})
+	answers.WithLabelValues("staging").Set(1)
+	answers.WithLabelValues("production").Set(2)
+	goroutines := prometheus.NewGauge(prometheus.GaugeOpts{Name: "goroutines"})
+	goroutines.Set(3)
+	r := prometheus.NewRegistry()
+	r.MustRegister(answers, goroutines)
+	return r
 }

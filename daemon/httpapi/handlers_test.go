@@ -249,11 +249,46 @@ func TestDiscovery(t *testing.T) {
 	}
 }
 
+// TestMetrics: a token sees the series of its environments, and those of none.
+func TestMetrics(t *testing.T) {
+	w := newWorld(t)
+	tests := []struct {
+		name, token string
+		status      int
+		want        []string // series
+	}{
+		{"everywhere", "admin", 200, []string{`answers{environment="production"} 2`, `answers{environment="staging"} 1`, "goroutines 3"}},
+		{"staging", "devops", 200, []string{`answers{environment="staging"} 1`, "goroutines 3"}},
+		{"no token", "-", 401, nil},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			answer := w.do(t, request{method: "GET", path: "/metrics", token: tc.token})
+			if answer.Code != tc.status {
+				t.Fatalf("%d %s", answer.Code, answer.Body)
+			}
+			if tc.status != 200 {
+				problem(t, answer)
+				return
+			}
+			var got []string
+			for line := range strings.Lines(answer.Body.String()) {
+				if !strings.HasPrefix(line, "#") {
+					got = append(got, strings.TrimSpace(line))
+				}
+			}
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("series %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
 // TestNoDiscovery: without it, nothing is there.
 func TestNoDiscovery(t *testing.T) {
 	w := newRealWorld(t)
 	token := w.token(t, fleet.RoleSystemAdmin, fleet.AllEnvironments)
-	for _, path := range []string{"/http_sd", "/v1/catalog/services"} {
+	for _, path := range []string{"/http_sd", "/v1/catalog/services", "/metrics"} {
 		if p := problem(t, w.do(t, request{method: "GET", path: path, token: token})); p.Status != 404 {
 			t.Errorf("%s: %+v", path, p)
 		}

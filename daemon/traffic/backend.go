@@ -40,6 +40,9 @@ type backend struct {
 	links links
 	dial  func(context.Context) (net.Conn, error)
 
+	// reach ends when the instance turns out to be unhealthy.
+	reach reach
+
 	inFlight atomic.Int64
 	draining atomic.Bool
 	// idle is called when the last request of one that drains has ended.
@@ -56,30 +59,72 @@ func newBackend(e fleet.Endpoint, idle func()) (*backend, error) {
 	}
 	sum := sha256.Sum256([]byte(e.ID))
 	b := &backend{endpoint: e, url: u, token: hex.EncodeToString(sum[:8]), idle: idle}
-	b.plain, b.clear = newTransport(), newTransport()
-	b.dial = dialer(u)
+	b.reach.follow(true)
+	b.plain, b.clear = newTransport(&b.reach), newTransport(&b.reach)
+	b.dial = dialer(u, &b.reach)
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
 	b.clear.Protocols = &protocols
 	return b, nil
 }
 
-// dialer makes connections of the balancer's own to a URL's host.
-func dialer(u *url.URL) func(context.Context) (net.Conn, error) {
-	d := &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}
-	if u.Scheme == "https" {
-		secure := &tls.Dialer{NetDialer: d, Config: &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}}
-		return func(ctx context.Context) (net.Conn, error) { return secure.DialContext(ctx, "tcp", u.Host) }
+// reach is whether an instance can be reached, as far as the registry knows. An
+// instance that has died often refuses no connection: nobody answers, and who
+// tries would wait for connectTimeout. So what is being tried ends when the registry
+// says that it is unhealthy, and goes on to another one.
+type reach struct {
+	mu   sync.Mutex
+	ctx  context.Context
+	lose context.CancelFunc
+}
+
+// follow notes whether the registry takes the instance for healthy.
+func (r *reach) follow(healthy bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !healthy {
+		r.lose()
+	} else if r.ctx == nil || r.ctx.Err() != nil {
+		r.ctx, r.lose = context.WithCancel(context.Background())
 	}
-	return func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", u.Host) }
+}
+
+// now is a context that ends when the instance is lost.
+func (r *reach) now() context.Context {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ctx
+}
+
+// lost reports whether the instance cannot be reached any more.
+func (r *reach) lost() bool { return r.now().Err() != nil }
+
+// dial makes a connection, unless the instance is lost before it has come about.
+func (r *reach) dial(ctx context.Context, how func(context.Context, string, string) (net.Conn, error), network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.now(), cancel)()
+	return how(ctx, network, address)
+}
+
+// dialer makes connections of the balancer's own to a URL's host.
+func dialer(u *url.URL, r *reach) func(context.Context) (net.Conn, error) {
+	d := &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}
+	how := d.DialContext
+	if u.Scheme == "https" {
+		how = (&tls.Dialer{NetDialer: d, Config: &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}}).DialContext
+	}
+	return func(ctx context.Context) (net.Conn, error) { return r.dial(ctx, how, "tcp", u.Host) }
 }
 
 // newTransport makes connections for one instance. Nothing is compressed,
 // followed or cached on the way, and no proxy of the environment is asked.
-func newTransport() *http.Transport {
+func newTransport(r *reach) *http.Transport {
 	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}
 	return &http.Transport{
-		DialContext:            dialer.DialContext,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return r.dial(ctx, dialer.DialContext, network, address)
+		},
 		DisableCompression:     true,
 		MaxIdleConns:           maxIdle,
 		MaxIdleConnsPerHost:    maxIdle,

@@ -32,6 +32,11 @@ type Balancer struct {
 	table   atomic.Pointer[table]
 	idle    chan struct{}
 	refused refusals
+	// roundabout has net/http's client carry everything: tests compare the two ways.
+	roundabout bool
+	// ending has clients told to make new connections; connections are those that there are.
+	ending      atomic.Bool
+	connections atomic.Int64
 
 	mu       sync.Mutex
 	backends map[backendKey]*backend
@@ -76,6 +81,7 @@ func (b *Balancer) Receive(t fleet.Traffic) {
 			}
 			known = made
 		}
+		known.reach.follow(e.Healthy)
 		kept[key] = known
 		k := serviceKey{e.ServiceName, e.Environment}
 		services[k] = append(services[k], e)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/textproto"
@@ -103,7 +104,7 @@ func (l *links) prune(all bool) {
 // serveDirectly answers a simple request.
 func (b *Balancer) serveDirectly(w http.ResponseWriter, r *http.Request, x *exchange) {
 	defer context.AfterFunc(r.Context(), x.watch.gone)()
-	res, err := b.answerDirectly(x, r)
+	res, err := b.answerDirectly(x, w, r)
 	if err != nil {
 		b.explainTo(w, r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)), err)
 		return
@@ -114,17 +115,24 @@ func (b *Balancer) serveDirectly(w http.ResponseWriter, r *http.Request, x *exch
 	for name, values := range res.Header {
 		header[name] = values
 	}
+	announced := slices.Collect(maps.Keys(res.Trailer))
+	if len(announced) > 0 {
+		header["Trailer"] = announced
+	}
 	w.WriteHeader(res.StatusCode)
 	if err := copyAnswer(w, res, &x.watch); err != nil {
 		panic(http.ErrAbortHandler) // the answer is half sent; its client is to notice
 	}
 	for name, values := range res.Trailer {
-		header[http.TrailerPrefix+name] = values
+		if !slices.Contains(announced, name) {
+			name = http.TrailerPrefix + name
+		}
+		header[name] = values
 	}
 }
 
 // answerDirectly is the head of an instance's answer.
-func (b *Balancer) answerDirectly(x *exchange, r *http.Request) (*http.Response, error) {
+func (b *Balancer) answerDirectly(x *exchange, w http.ResponseWriter, r *http.Request) (*http.Response, error) {
 	var body []byte
 	if x.upload != nil {
 		var err error
@@ -132,11 +140,16 @@ func (b *Balancer) answerDirectly(x *exchange, r *http.Request) (*http.Response,
 			return nil, err
 		}
 	}
-	return b.offer(x, r, func(req *http.Request, m *backend) (*http.Response, error) { return x.sendDirectly(req, body, m) })
+	return b.offer(x, r, func(req *http.Request, m *backend) (*http.Response, error) { return x.sendDirectly(w, req, body, m) })
 }
 
 // copyAnswer copies an answer's body; what comes bit by bit goes on bit by bit.
 func copyAnswer(w http.ResponseWriter, res *http.Response, moved *watch) error {
+	if res.ContentLength < 0 { // the body may be long in coming
+		if err := moved.controller.Flush(); err != nil {
+			return err
+		}
+	}
 	buf := copyBuffers.Get()
 	defer copyBuffers.Put(buf)
 	for {
@@ -146,7 +159,7 @@ func copyAnswer(w http.ResponseWriter, res *http.Response, moved *watch) error {
 			if _, err := w.Write(buf[:n]); err != nil {
 				return err
 			}
-			if res.ContentLength < 0 && !errors.Is(err, io.EOF) {
+			if res.ContentLength < 0 {
 				if err := moved.controller.Flush(); err != nil {
 					return err
 				}
@@ -164,12 +177,12 @@ func copyAnswer(w http.ResponseWriter, res *http.Response, moved *watch) error {
 // sendDirectly exchanges a request with one instance, up to the head of its
 // answer. A connection that was used before may have been closed meanwhile: then
 // what may be repeated goes over a new one.
-func (x *exchange) sendDirectly(r *http.Request, body []byte, b *backend) (*http.Response, error) {
+func (x *exchange) sendDirectly(w http.ResponseWriter, r *http.Request, body []byte, b *backend) (*http.Response, error) {
 	message := heads.Get()
 	defer heads.Put(message)
 	*message = append(x.appendHead((*message)[:0], r, len(body)), body...)
 	for c := b.links.take(); c != nil; c = b.links.take() {
-		res, untouched, err := x.converse(r, *message, b, c)
+		res, untouched, err := x.converse(w, r, *message, b, c)
 		if err == nil || x.watch.ended() || !untouched || !idempotent(r) {
 			return res, err
 		}
@@ -178,20 +191,20 @@ func (x *exchange) sendDirectly(r *http.Request, body []byte, b *backend) (*http
 	if err != nil {
 		return nil, err
 	}
-	res, _, err := x.converse(r, *message, b, &link{Conn: conn, reader: bufio.NewReaderSize(conn, 4<<10)})
+	res, _, err := x.converse(w, r, *message, b, &link{Conn: conn, reader: bufio.NewReaderSize(conn, 4<<10)})
 	return res, err
 }
 
 // converse sends a message and reads the head of the answer. After an error
 // untouched says that nothing had come of an answer.
-func (x *exchange) converse(r *http.Request, message []byte, b *backend, c *link) (res *http.Response, untouched bool, err error) {
+func (x *exchange) converse(w http.ResponseWriter, r *http.Request, message []byte, b *backend, c *link) (res *http.Response, untouched bool, err error) {
 	if !x.watch.hold(c) {
 		_ = c.Close()
 		return nil, false, x.watch.cause()
 	}
 	if _, err = c.Write(message); err == nil {
 		if _, err = c.reader.Peek(1); err == nil {
-			if res, err = readAnswer(c.reader, r); err == nil {
+			if res, err = readAnswer(c.reader, r, w); err == nil {
 				res.Body = &directBody{ReadCloser: res.Body, link: c, backend: b, watch: &x.watch, reusable: !res.Close}
 				return res, false, nil
 			}
@@ -206,8 +219,8 @@ func (x *exchange) converse(r *http.Request, message []byte, b *backend, c *link
 var errProtocol = errors.New("the instance changed to another protocol without being asked")
 
 // readAnswer reads the head of the answer, without what is between the two ends of
-// one connection only.
-func readAnswer(reader *bufio.Reader, r *http.Request) (*http.Response, error) {
+// one connection only. Answers that only inform, such as 103, go on to the client.
+func readAnswer(reader *bufio.Reader, r *http.Request, w http.ResponseWriter) (*http.Response, error) {
 	for range maxInformational {
 		res, err := http.ReadResponse(reader, r)
 		if err != nil {
@@ -217,12 +230,26 @@ func readAnswer(reader *bufio.Reader, r *http.Request) (*http.Response, error) {
 		case res.StatusCode == http.StatusSwitchingProtocols:
 			return nil, errProtocol
 		case res.StatusCode < http.StatusOK:
+			inform(w, res)
 			continue
 		}
 		dropHopByHop(res.Header)
 		return res, nil
 	}
 	return nil, errors.New("the instance does not come to its answer")
+}
+
+// inform passes an answer of status 1xx on, but 100: that one is the server's own.
+func inform(w http.ResponseWriter, res *http.Response) {
+	if res.StatusCode == http.StatusContinue {
+		return
+	}
+	h := w.Header()
+	for name, values := range res.Header {
+		h[name] = values
+	}
+	w.WriteHeader(res.StatusCode)
+	clear(h)
 }
 
 // directBody is an answer's body; the connection goes back to its pool once it has

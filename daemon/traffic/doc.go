@@ -15,5 +15,6 @@
 // connections are closed; the Follower reports that it has drained; and only then,
 // or when the drain time is over, is it stopped. A request that had picked the
 // instance a moment before looks again once it has counted itself: the last look
-// at draining comes after the count, so that none slips in between.
+// at draining comes after the count, so that none slips in between. Where nobody
+// is left of those it knew of, it looks in the newest table.
 package traffic

@@ -19,7 +19,8 @@ type exchange struct {
 	requestID string
 	forwarded forwarded
 	watch     watch
-	upload    *upload // nil without a body
+	upload    *upload     // nil without a body
+	header    http.Header // of the answer to the client
 	// ring is where the instance is looked for, and sticky the one that the client
 	// was at before.
 	ring   *ring
@@ -140,6 +141,9 @@ func (b *Balancer) offer(x *exchange, req *http.Request, send func(*http.Request
 	for {
 		m := x.pick(tried)
 		if m == nil {
+			if x.renew(b.table.Load(), req) {
+				continue
+			}
 			if last != nil {
 				return nil, last
 			}
@@ -158,14 +162,30 @@ func (b *Balancer) offer(x *exchange, req *http.Request, send func(*http.Request
 			return nil, err
 		}
 		connected := !unconnected(err)
-		b.blame(x.pool, m, connected)
+		if connected || !m.reach.lost() { // else it is known
+			b.blame(x.pool, m, connected)
+		}
 		last = err
 		tried = append(tried, m)
 		if len(tried) >= maxTries || connected && !x.again(req, err, tried) {
 			return nil, err
 		}
 		m.retries.Add(1)
+		x.renew(b.table.Load(), req)
 	}
+}
+
+// renew looks who the service's instances are now; false when it is known already.
+// All that there were when the request came may have left since: a moment ago by a
+// cut-over, or long ago where one that was slow to answer broke off.
+func (x *exchange) renew(t *table, r *http.Request) bool {
+	p := t.pools[serviceKey{x.pool.service, x.pool.environment}]
+	if p == nil || p == x.pool {
+		return false
+	}
+	x.pool = p
+	x.choose(r)
+	return true
 }
 
 // send offers the request to one instance, by way of net/http.

@@ -29,12 +29,15 @@ func (b *Balancer) newProxy() *httputil.ReverseProxy {
 // ServeHTTP implements http.Handler.
 func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := requestID(r)
+	if b.ending.Load() && r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
 	m, no := b.locate(r)
 	if no != nil {
 		b.refuse(w, r, *no, id)
 		return
 	}
-	x := &exchange{match: m, started: time.Now(), requestID: id, forwarded: b.readForwarded(r)}
+	x := &exchange{match: m, started: time.Now(), requestID: id, forwarded: b.readForwarded(r), header: w.Header()}
 	x.choose(r)
 	x.watch.response, x.watch.idle = time.Duration(m.limits.ResponseTimeout)*time.Second, time.Duration(m.limits.IdleTimeout)*time.Second
 	x.watch.controller = http.NewResponseController(w)
@@ -44,7 +47,7 @@ func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x.watch.start(hasBody)
 	defer x.end()
-	if x.simple(r) {
+	if !b.roundabout && x.simple(r) {
 		b.serveDirectly(w, r, x)
 		return
 	}
@@ -182,6 +185,9 @@ func (b *Balancer) respond(res *http.Response) error {
 // dress adds the balancer's own to an answer.
 func (x *exchange) dress(res *http.Response) {
 	res.Header["X-Request-Id"] = []string{x.requestID}
+	if res.Header["Content-Type"] == nil {
+		x.header["Content-Type"] = nil // or the server would guess one
+	}
 	if name := x.limits.StickyCookie; name != "" && x.sticky != x.backend {
 		c := http.Cookie{
 			Name: name, Value: x.backend.token, Path: "/", HttpOnly: true,

@@ -18,12 +18,16 @@ const (
 	headerTimeout = 10 * time.Second
 	// idleClient is how long an unused connection of a client is kept.
 	idleClient = 75 * time.Second
+	// departureTime is how long clients may take to leave by themselves when the
+	// balancer ends.
+	departureTime = 5 * time.Second
 	// maxStreams bounds the requests that one connection of HTTP/2 carries at a time.
 	maxStreams = 250
 )
 
-// Serve answers requests on a listener until ctx ends. Those under way then have
-// the drain time to end; what remains is closed.
+// Serve answers requests on a listener until ctx ends. It then takes no new
+// connection, tells the clients of those that it has to make new ones, and leaves
+// requests under way the drain time to end; what remains is closed.
 func (b *Balancer) Serve(ctx context.Context, listener net.Listener, drainTime time.Duration) error {
 	server := b.newServer()
 	failed := make(chan error, 1)
@@ -33,14 +37,44 @@ func (b *Balancer) Serve(ctx context.Context, listener net.Listener, drainTime t
 		return fmt.Errorf("serve traffic: %w", err)
 	case <-ctx.Done():
 	}
+	b.ending.Store(true)
+	_ = listener.Close() // who replaces this process has one of its own
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
+	b.awaitDepartures(stopCtx)
 	err := server.Shutdown(stopCtx)
 	b.awaitTunnels(stopCtx)
 	if err != nil {
 		return errors.Join(fmt.Errorf("end traffic: %w", err), server.Close())
 	}
 	return nil
+}
+
+// awaitDepartures gives clients the time to leave by themselves: a connection that
+// is closed while nothing is under way may be about to be used.
+func (b *Balancer) awaitDepartures(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, departureTime)
+	defer cancel()
+	ticker := time.NewTicker(recheckEvery)
+	defer ticker.Stop()
+	for b.connections.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// countConnections keeps account of the connections that the server has.
+func (b *Balancer) countConnections(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		b.connections.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		b.connections.Add(-1)
+	default:
+	}
 }
 
 // awaitTunnels waits for the connections that have changed to another protocol,
@@ -77,6 +111,7 @@ func (b *Balancer) newServer() *http.Server {
 		Protocols:         &protocols,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ConnContext:       connContext,
+		ConnState:         b.countConnections,
 		ErrorLog:          slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
 	}
 }

@@ -37,6 +37,7 @@ type options struct {
 type cli struct {
 	options
 	Serve   serveCommand   `cmd:"" help:"Run the daemon."`
+	Traffic trafficCommand `cmd:"" help:"Run the balancer alone, beside a daemon that serves without one."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database schema up to date, and nothing else."`
 	Token   tokenCommands  `cmd:"" help:"Create, list and revoke API tokens."`
 	Version versionCommand `cmd:"" help:"Print the version."`
@@ -52,7 +53,7 @@ type serveCommand struct {
 
 // trafficOptions are the flags of what leads requests to services.
 type trafficOptions struct {
-	TrafficListen         string        `help:"Address that requests to services come in at." env:"WEDSYNC_TRAFFIC_LISTEN" default:"127.0.0.1:7280"`
+	TrafficListen         string        `help:"Address that requests to services come in at. Empty, with serve: the balancer runs as a process of its own." env:"WEDSYNC_TRAFFIC_LISTEN" default:"127.0.0.1:7280"`
 	TrafficDomain         string        `help:"Domain of the services' own hosts, SERVICE.ENVIRONMENT.DOMAIN." env:"WEDSYNC_TRAFFIC_DOMAIN" default:"localhost"`
 	TrafficTrustedProxies []string      `help:"Networks, such as 10.0.0.0/8, whose X-Forwarded headers are believed." env:"WEDSYNC_TRAFFIC_TRUSTED_PROXIES"`
 	TrafficDrainTime      time.Duration `help:"How long requests under way may go on when the daemon ends." env:"WEDSYNC_TRAFFIC_DRAIN_TIME" default:"30s"`

@@ -28,10 +28,11 @@ type app struct {
 	exit    func(int)
 	started time.Time
 	checks  atomic.Int64 // health checks so far
+	sockets sockets
 }
 
 func newApp(cfg config, log *slog.Logger, exit func(int)) *app {
-	return &app{cfg: cfg, log: log, exit: exit, started: time.Now()}
+	return &app{cfg: cfg, log: log, exit: exit, started: time.Now(), sockets: sockets{going: make(chan struct{})}}
 }
 
 func (a *app) routes() http.Handler {
@@ -44,10 +45,22 @@ func (a *app) routes() http.Handler {
 	mux.HandleFunc("GET /burn", a.burn)
 	mux.HandleFunc("GET /alloc", a.alloc)
 	mux.HandleFunc("GET /exit", a.quit)
+	mux.HandleFunc("POST /echo", echo)
+	mux.HandleFunc("GET /events", a.events)
+	mux.HandleFunc("GET /ws", a.socket)
 	if a.cfg.hang {
 		return http.HandlerFunc(hang)
 	}
-	return a.logged(mux)
+	return a.signed(a.logged(orGRPC(newGRPC(), mux)))
+}
+
+// signed says in the header of every answer who gives it.
+func (a *app) signed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Demo-Version", a.cfg.version)
+		w.Header().Set("Demo-Hostname", a.cfg.hostname)
+		next.ServeHTTP(w, r)
+	})
 }
 
 // hang keeps a request until its client leaves.

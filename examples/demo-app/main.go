@@ -1,6 +1,7 @@
 // Command demo-app is a small HTTP server to deploy with wedsync: it answers with
-// its version, and can be told to be slow, to hang, to fail, to crash, and to burn
-// CPU or memory. It needs nothing but itself, so that its image can be built from scratch.
+// its version, speaks server-sent events, WebSocket and gRPC, and can be told to be
+// slow, to hang, to fail, to crash, and to burn CPU or memory. It needs nothing but
+// itself, so that its image can be built from scratch.
 package main
 
 import (
@@ -65,7 +66,10 @@ func serve(ctx context.Context, listener net.Listener, cfg config, log *slog.Log
 	server := &http.Server{
 		Handler:           app.routes(),
 		ReadHeaderTimeout: 5 * time.Second,
+		Protocols:         new(http.Protocols),
 	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	log.Info("serving", "address", listener.Addr().String(), "version", cfg.version, "environment", cfg.environment)
@@ -78,7 +82,10 @@ func serve(ctx context.Context, listener net.Listener, cfg config, log *slog.Log
 	log.Info("stopping", "grace", shutdownTimeout)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	if err := server.Shutdown(grace); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	ending := make(chan error, 1)
+	go func() { ending <- server.Shutdown(grace) }()
+	app.sockets.end(grace)
+	if err := <-ending; err != nil && !errors.Is(err, http.ErrServerClosed) {
 		log.Error("requests cut off", "error", err)
 		return 1
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -12,11 +13,20 @@ import (
 	"os/signal"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/coder/websocket"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 func env(pairs ...string) func(string) string {
@@ -96,12 +106,19 @@ func TestRequests(t *testing.T) {
 		"alloc too much":  {"/alloc?mb=16385", 400, "from 1 to 16384"},
 		"alloc too long":  {"/alloc?s=601", 400, "from 0 to 600"},
 		"exit bad code":   {"/exit?code=256", 400, "from 0 to 255"},
+		"events":          {"/events?ms=2&every=1", 200, "id: 1\ndata: v7\n\nevent: end\ndata: v7\n\n"},
+		"events endless":  {"/events?ms=60001", 400, "from 0 to 60000"},
+		"events no pause": {"/events?every=0", 400, "from 1 to 60000"},
+		"no WebSocket":    {"/ws", 426, "WebSocket protocol violation"},
 		"unknown":         {"/nothing", 404, "not found"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			w := httptest.NewRecorder()
 			a.routes().ServeHTTP(w, httptest.NewRequest(http.MethodGet, tt.target, nil))
+			if w.Header().Get("Demo-Version") != "v7" || w.Header().Get("Demo-Hostname") != "box" {
+				t.Errorf("the header does not say who answers: %v", w.Header())
+			}
 			if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.body) {
 				t.Errorf("%s: %d %s; want %d with %s", tt.target, w.Code, w.Body, tt.status, tt.body)
 			}
@@ -284,4 +301,141 @@ func (l *lockedLines) has(t *testing.T, message string) bool {
 		}
 	}
 	return false
+}
+
+// serving is a server that runs, until the function that stops it is called; that
+// returns its exit code.
+func serving(t *testing.T) (address string, stop func() int) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	code := make(chan int, 1)
+	go func() { code <- serve(ctx, listener, config{version: "v1", hostname: "box"}, quiet(), nil) }()
+	stop = sync.OnceValue(func() int {
+		cancel()
+		return <-code
+	})
+	t.Cleanup(func() { stop() })
+	return listener.Addr().String(), stop
+}
+
+func TestEchoAnswersWhileTheBodyComes(t *testing.T) {
+	address, _ := serving(t)
+	for _, major := range []int{1, 2} {
+		t.Run("HTTP/"+strconv.Itoa(major), func(t *testing.T) {
+			transport := &http.Transport{Protocols: new(http.Protocols)}
+			transport.Protocols.SetHTTP1(major == 1)
+			transport.Protocols.SetUnencryptedHTTP2(major == 2)
+			defer transport.CloseIdleConnections()
+			body, send := io.Pipe()
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+address+"/echo", body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			go func() { _, _ = io.WriteString(send, "one") }()
+			res, err := transport.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			for _, next := range []string{"two", "three"} {
+				if n, err := io.CopyN(io.Discard, res.Body, 3); err != nil {
+					t.Fatalf("answered %d bytes: %v", n, err)
+				}
+				if _, err := io.WriteString(send, next); err != nil {
+					t.Fatal(err)
+				}
+			}
+			send.Close()
+			if rest, err := io.ReadAll(res.Body); err != nil || string(rest) != "three" {
+				t.Errorf("the rest is %q, %v", rest, err)
+			}
+			if res.ProtoMajor != major {
+				t.Errorf("answered with %s", res.Proto)
+			}
+		})
+	}
+}
+
+func TestWebSocketEndsInGoodOrder(t *testing.T) {
+	address, stop := serving(t)
+	c, _, err := websocket.Dial(t.Context(), "ws://"+address+"/ws", nil) //nolint:bodyclose // its body is the WebSocket
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	for _, message := range []string{"one", "two"} {
+		if err := c.Write(t.Context(), websocket.MessageText, []byte(message)); err != nil {
+			t.Fatal(err)
+		}
+		if _, answer, err := c.Read(t.Context()); err != nil || string(answer) != message {
+			t.Fatalf("%q was answered with %q, %v", message, answer, err)
+		}
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := c.Read(context.Background())
+		ended <- err
+	}()
+	if code := stop(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if err := <-ended; websocket.CloseStatus(err) != websocket.StatusGoingAway {
+		t.Errorf("the WebSocket ended with %v", err)
+	}
+}
+
+func TestGRPC(t *testing.T) {
+	address, stop := serving(t)
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var header metadata.MD
+	answer := new(wrapperspb.StringValue)
+	if err := conn.Invoke(t.Context(), "/wedsync.demo.Echo/Say", wrapperspb.String("hello"), answer, grpc.Header(&header)); err != nil || answer.GetValue() != "hello" {
+		t.Errorf("Say answers %q, %v", answer.GetValue(), err)
+	}
+	if !slices.Equal(header.Get("demo-version"), []string{"v1"}) {
+		t.Errorf("the header is %v", header)
+	}
+	if s, err := grpc_health_v1.NewHealthClient(conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{}); err != nil || s.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
+		t.Errorf("health is %v, %v", s.GetStatus(), err)
+	}
+	stream, err := conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, "/wedsync.demo.Echo/Chat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	say := func(message string) {
+		t.Helper()
+		if err := stream.SendMsg(wrapperspb.String(message)); err != nil {
+			t.Fatal(err)
+		}
+		if err := stream.RecvMsg(answer); err != nil || answer.GetValue() != message {
+			t.Errorf("%q was answered with %q, %v", message, answer.GetValue(), err)
+		}
+	}
+	say("one")
+	stopped := make(chan int, 1)
+	go func() { stopped <- stop() }()
+	for refused := false; !refused; { // it has begun to stop
+		c, err := net.Dial("tcp", address)
+		if refused = err != nil; !refused {
+			c.Close()
+		}
+	}
+	say("two")
+	if err := stream.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.RecvMsg(answer); !errors.Is(err, io.EOF) {
+		t.Errorf("the stream ended with %v", err)
+	}
+	if code := <-stopped; code != 0 {
+		t.Errorf("exit code %d", code)
+	}
 }

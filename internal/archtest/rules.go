@@ -128,6 +128,12 @@ var Rules = append([]Rule{
 		Why:    "package daemon is the only place where the parts are put together",
 	},
 	{
+		Name: "gRPC and WebSocket are carried, not spoken",
+		From: []string{"..."}, Except: []string{"examples/demo-app"},
+		Forbid: []string{"google.golang.org/grpc/...", "github.com/coder/websocket/..."},
+		Why:    "to the daemon they are HTTP; only what is deployed, and tests, need to understand them",
+	},
+	{
 		Name: "tests' surroundings stay out of the product",
 		From: []string{"..."}, Except: []string{"internal/testenv/...", "internal/demo/..."},
 		Forbid: append(ours("internal/testenv/..."), "testing"),

@@ -37,7 +37,7 @@ func (d *demo) ensureDaemon(ctx context.Context, l *line) error {
 	if err != nil {
 		return err
 	}
-	want := d.fingerprint("wedsyncd") + " " + d.Listen
+	want := d.wanted()
 	if process != nil && process.Program == want && d.ready(ctx) == nil {
 		return l.found(d.endpoint())
 	}
@@ -50,15 +50,23 @@ func (d *demo) ensureDaemon(ctx context.Context, l *line) error {
 	if err := machine.CheckPortFree(d.Listen); err != nil {
 		return fmt.Errorf("start wedsyncd: %w; choose another address, for example WEDSYNC_LISTEN=127.0.0.1:7366 make demo", err)
 	}
+	if err := machine.CheckPortFree(d.TrafficListen); err != nil {
+		return fmt.Errorf("start wedsyncd: %w; choose another address, for example WEDSYNC_TRAFFIC_LISTEN=127.0.0.1:7380 make demo", err)
+	}
 	if err := d.startDaemon(ctx, want); err != nil {
 		return err
 	}
 	return l.did(d.endpoint())
 }
 
+// wanted tells a daemon of this build and these addresses from others.
+func (d *demo) wanted() string {
+	return strings.Join([]string{d.fingerprint("wedsyncd"), d.Listen, d.TrafficListen}, " ")
+}
+
 // startDaemon starts wedsyncd and waits until it is ready.
 func (d *demo) startDaemon(ctx context.Context, fingerprint string) error {
-	cmd := exec.Command(d.path("bin", "wedsyncd"), "serve", "--data-dir", d.dataDir(), "--listen", d.Listen)
+	cmd := exec.Command(d.path("bin", "wedsyncd"), "serve", "--data-dir", d.dataDir(), "--listen", d.Listen, "--traffic-listen", d.TrafficListen)
 	cmd.Env = append(withoutSettings(os.Environ()), "DOCKER_HOST="+d.engine)
 	process, err := machine.Start(cmd, d.daemonLog(), d.daemonPID(), fingerprint)
 	if err != nil {

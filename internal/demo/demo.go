@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,13 +16,17 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/internal/tools"
 )
 
-// defaultListen is wedsyncd's own default.
-const defaultListen = "127.0.0.1:7266"
+// defaultListen and defaultTrafficListen are wedsyncd's own defaults.
+const (
+	defaultListen        = "127.0.0.1:7266"
+	defaultTrafficListen = "127.0.0.1:7280"
+)
 
 // record is what the demonstration must know about itself at its next run. It
 // is written before anything that it tells of is done.
 type record struct {
-	Listen string `json:"listen"`
+	Listen        string `json:"listen"`
+	TrafficListen string `json:"traffic_listen,omitempty"`
 	// CLI is the OpenTofu or Terraform program that wrote the state.
 	CLI string `json:"cli,omitempty"`
 	// Installation is the label of wedsyncd's containers and networks.
@@ -61,14 +66,12 @@ func open(o options) (*demo, error) {
 	if err := d.load(); err != nil {
 		return nil, err
 	}
-	if o.Listen != "" {
-		d.Listen = o.Listen
-	}
-	if d.Listen == "" {
-		d.Listen = defaultListen
-	}
-	if _, _, err := net.SplitHostPort(d.Listen); err != nil {
-		return nil, fmt.Errorf("read WEDSYNC_LISTEN: %q is not an address with a port; write for example 127.0.0.1:7366", d.Listen)
+	d.Listen = cmp.Or(o.Listen, d.Listen, defaultListen)
+	d.TrafficListen = cmp.Or(o.TrafficListen, d.TrafficListen, defaultTrafficListen)
+	for name, address := range map[string]string{"WEDSYNC_LISTEN": d.Listen, "WEDSYNC_TRAFFIC_LISTEN": d.TrafficListen} {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return nil, fmt.Errorf("read %s: %q is not an address with a port; write for example 127.0.0.1:7366", name, address)
+		}
 	}
 	return d, nil
 }

@@ -75,7 +75,7 @@ func (d *demo) revive(ctx context.Context) error {
 	if _, err := d.stopDaemon(ctx); err != nil {
 		return err
 	}
-	return d.startDaemon(ctx, d.fingerprint("wedsyncd")+" "+d.Listen)
+	return d.startDaemon(ctx, d.wanted())
 }
 
 func (d *demo) reviveEngine(ctx context.Context) error {

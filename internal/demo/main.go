@@ -20,8 +20,9 @@ type options struct {
 	Up   struct{} `cmd:"" help:"Start the demonstration, or bring it up to date."`
 	Down struct{} `cmd:"" help:"End the demonstration and remove all that it left."`
 
-	Listen string `env:"WEDSYNC_LISTEN" placeholder:"127.0.0.1:7266" help:"Address of wedsyncd's API."`
-	Dir    string `env:"WEDSYNC_DEMO_DIR" help:"Folder for all files of the demonstration; by default below /var/lib for root, below the user's state folder otherwise."`
+	Listen        string `env:"WEDSYNC_LISTEN" placeholder:"127.0.0.1:7266" help:"Address of wedsyncd's API."`
+	TrafficListen string `env:"WEDSYNC_TRAFFIC_LISTEN" placeholder:"127.0.0.1:7280" help:"Address that requests to services come in at."`
+	Dir           string `env:"WEDSYNC_DEMO_DIR" help:"Folder for all files of the demonstration; by default below /var/lib for root, below the user's state folder otherwise."`
 }
 
 func main() {

@@ -77,6 +77,9 @@ func (d *demo) show(ctx context.Context) error {
 	}
 	d.steps.say("\nLook at it:")
 	d.steps.say("  curl %s", url)
+	if len(instances) > 0 {
+		d.steps.say("  curl -H 'Host: %s.%s.localhost' http://%s/   # by way of the balancer", instances[0].ServiceName, instances[0].Environment, d.TrafficListen)
+	}
 	d.steps.say("  %sdocker ps --filter label=%s=%s", d.dockerHost(), labelInstallation, d.Installation)
 	d.steps.say("  curl -H \"Authorization: Bearer $(cat %s)\" %s/api/containers/deployments", d.tokenFile(), d.endpoint())
 	d.steps.say("  %s -c 'SELECT environment, instance_name, current_status, health_status FROM container_instances'", d.psql())

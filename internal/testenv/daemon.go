@@ -44,6 +44,7 @@ type DaemonHandle struct {
 	tags   string        // what it is built with
 	binary string
 	listen string
+	apart  bool     // the balancer runs as a process of its own
 	env    []string // where its database is, and what options add
 	mu     sync.Mutex
 	cmd    *exec.Cmd
@@ -53,6 +54,10 @@ type DaemonHandle struct {
 
 // DaemonOption makes a daemon differ from the ordinary one.
 type DaemonOption func(*DaemonHandle)
+
+// WithoutBalancer leaves the balancer to a process of its own; see
+// [DaemonHandle.Balancer].
+func WithoutBalancer() DaemonOption { return func(d *DaemonHandle) { d.apart = true } }
 
 // OnEngine has the daemon work on a private Engine, in its network namespace.
 func OnEngine(e *EngineHandle) DaemonOption {
@@ -206,7 +211,11 @@ func (d *DaemonHandle) Start(t testing.TB) {
 // Launch starts the daemon and does not wait.
 func (d *DaemonHandle) Launch(t testing.TB) {
 	t.Helper()
-	cmd := d.command("serve", "--listen", d.listen, "--traffic-listen", d.Traffic, "--data-dir", d.DataDir, "--log-level", "debug", "--host-ports", hostPorts())
+	balancer := d.Traffic
+	if d.apart {
+		balancer = ""
+	}
+	cmd := d.command("serve", "--listen", d.listen, "--traffic-listen", balancer, "--data-dir", d.DataDir, "--log-level", "debug", "--host-ports", hostPorts())
 	cmd.Env = append(cmd.Env, "WEDSYNC_BOOTSTRAP_TOKEN="+d.Token)
 	cmd.Stdout, cmd.Stderr = d.log, d.log
 	if err := cmd.Start(); err != nil {
@@ -220,6 +229,33 @@ func (d *DaemonHandle) Launch(t testing.TB) {
 	d.mu.Lock()
 	d.cmd, d.exited = cmd, exited
 	d.mu.Unlock()
+}
+
+// Balancer starts the balancer of a daemon [WithoutBalancer] at Traffic, and ends
+// it with the test. env adds to its environment; pidFile holds the process that
+// serves, which SIGHUP changes.
+func (d *DaemonHandle) Balancer(t testing.TB, pidFile string, env ...string) {
+	t.Helper()
+	cmd := d.command("traffic", "--traffic-listen", d.Traffic, "--data-dir", d.DataDir, "--pid-file", pidFile, "--log-level", "debug")
+	cmd.Env = append(cmd.Env, env...)
+	cmd.Stdout, cmd.Stderr = d.log, d.log
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start the balancer: %v", err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(exited)
+	}()
+	t.Cleanup(func() {
+		if text, err := os.ReadFile(pidFile); err == nil {
+			if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+		_ = cmd.Process.Kill()
+		<-exited
+	})
 }
 
 // command is a command of wedsyncd where the daemon runs.

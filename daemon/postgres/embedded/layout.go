@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -140,4 +141,21 @@ func ownerOf(info fs.FileInfo) (uid, gid uint32) {
 		return 0, 0
 	}
 	return stat.Uid, stat.Gid
+}
+
+// AppURL is where the server of a data directory is found by its unprivileged
+// role, whether it runs or not.
+func AppURL(dataDir string) (string, error) {
+	l, err := newLayout(dataDir)
+	if err != nil {
+		return "", err
+	}
+	return l.url(appRole, database), nil
+}
+
+// url is the DSN of the server's socket.
+func (l layout) url(user, database string) string {
+	query := url.Values{"host": {l.socketDir}, "port": {port}}
+	u := url.URL{Scheme: "postgres", User: url.User(user), Path: "/" + database, RawQuery: query.Encode()}
+	return u.String()
 }

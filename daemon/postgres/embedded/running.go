@@ -194,7 +194,7 @@ func (s *Server) query(ctx context.Context, sql string) error {
 }
 
 func (s *Server) withConn(ctx context.Context, f func(*pgx.Conn) error) error {
-	conn, err := pgx.Connect(ctx, s.url(ownerRole, "postgres"))
+	conn, err := pgx.Connect(ctx, s.layout.url(ownerRole, "postgres"))
 	if err != nil {
 		return err
 	}

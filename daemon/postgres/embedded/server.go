@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"syscall"
 	"time"
@@ -124,10 +123,10 @@ func (s *Server) findOrLaunch(ctx context.Context, c Config) error {
 }
 
 // OwnerURL logs in as the superuser that owns the database: for migrations.
-func (s *Server) OwnerURL() string { return s.url(ownerRole, database) }
+func (s *Server) OwnerURL() string { return s.layout.url(ownerRole, database) }
 
 // AppURL logs in as the unprivileged role that the first migration makes.
-func (s *Server) AppURL() string { return s.url(appRole, database) }
+func (s *Server) AppURL() string { return s.layout.url(appRole, database) }
 
 // Pid is the server's process, zero for one that was attached to.
 func (s *Server) Pid() int { return s.pid }
@@ -135,12 +134,6 @@ func (s *Server) Pid() int { return s.pid }
 // Done is closed when the server has ended, by Stop or by itself. It is nil for
 // a server that was attached to.
 func (s *Server) Done() <-chan struct{} { return s.done }
-
-func (s *Server) url(user, database string) string {
-	query := url.Values{"host": {s.layout.socketDir}, "port": {port}}
-	u := url.URL{Scheme: "postgres", User: url.User(user), Path: "/" + database, RawQuery: query.Encode()}
-	return u.String()
-}
 
 // Stop ends the server: connections are closed, the rest is written down. It is
 // forced where that does not happen in time. A server that was attached to goes on.

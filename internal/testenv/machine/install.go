@@ -69,6 +69,15 @@ var Dig = Requirement{
 	Found:    func(context.Context) bool { return program("dig") != "" },
 }
 
+// Balancers are what the balancer is measured beside, and what loads them.
+var Balancers = Requirement{
+	Name:     "HAProxy, nginx, Caddy and wrk",
+	Packages: []string{"haproxy", "nginx", "caddy", "wrk"},
+	Found: func(context.Context) bool {
+		return program("haproxy") != "" && program("nginx") != "" && program("caddy") != "" && program("wrk") != ""
+	},
+}
+
 // program finds an executable in PATH or in the system folders, which an
 // ordinary user's PATH lacks.
 func program(name string) string {

@@ -24,6 +24,7 @@ import (
 type options struct {
 	CLI          bool          `name:"cli" default:"true" negatable:"" help:"Build the pinned OpenTofu and Terraform first, so that no test's time limit has to allow for it."`
 	Peers        bool          `help:"Install what benchmarks compare with: docker-compose."`
+	Balancers    bool          `help:"Install what BenchmarkPeers compares with: HAProxy, nginx, Caddy, and wrk."`
 	Grace        time.Duration `default:"30s" help:"How long the command may take to end after a signal, before it is killed."`
 	RemoveImages bool          `help:"Remove the demo images that tests loaded into an Engine that was there before. Not while other tests run on it."`
 	Command      []string      `arg:"" passthrough:"" help:"Command to run, after --."`

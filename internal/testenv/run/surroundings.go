@@ -43,6 +43,9 @@ func (s *surroundings) prepare(ctx context.Context, o options) error {
 	if o.Peers {
 		requirements = append(requirements, machine.DockerCompose)
 	}
+	if o.Balancers {
+		requirements = append(requirements, machine.Balancers)
+	}
 	s.postgres = os.Getenv(envPostgres)
 	if s.postgres == "" {
 		requirements = append(requirements, machine.Postgres)
