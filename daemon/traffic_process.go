@@ -54,7 +54,7 @@ func RunTraffic(ctx context.Context, c Config, s Sockets, ready func() error) er
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return b.run(groupCtx) })
 	if s.Metrics != nil {
-		group.Go(func() error { return serve(groupCtx, s.Metrics, metricsHandler(b.balancer), func() {}, c.Logger) })
+		group.Go(func() error { return serve(groupCtx, s.Metrics, metricsHandler(b.balancer), c.Logger) })
 	}
 	c.Logger.Info("the balancer is ready", "address", s.Traffic.Addr().String(), "version", c.Version, "data_dir", c.DataDir)
 	if err := ready(); err != nil {
