@@ -90,7 +90,7 @@ func (g *registered) successor(endpoints []fleet.Endpoint, index uint64) (next *
 
 // byService yields the endpoints of each service, which lie next to each other.
 func byService(endpoints []fleet.Endpoint) iter.Seq[[]fleet.Endpoint] {
-	return iter.Seq[[]fleet.Endpoint] {
+	return func(yield func([]fleet.Endpoint) bool) {
 		for len(endpoints) > 0 {
 			n := 1
 			for n < len(endpoints) && endpoints[n].Service() == endpoints[0].Service() {
