@@ -32,6 +32,8 @@ type Balancer struct {
 	table   atomic.Pointer[table]
 	idle    chan struct{}
 	refused refusals
+	// security is nil without TLS.
+	security *security
 
 	mu       sync.Mutex
 	backends map[backendKey]*backend

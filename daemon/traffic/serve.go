@@ -28,6 +28,9 @@ func (b *Balancer) newProxy() *httputil.ReverseProxy {
 
 // ServeHTTP implements http.Handler.
 func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if b.security != nil && b.gate(w, r) {
+		return
+	}
 	id := requestID(r)
 	m, no := b.locate(r)
 	if no != nil {

@@ -25,9 +25,12 @@ const (
 // Serve answers requests on a listener until ctx ends. Those under way then have
 // the drain time to end; what remains is closed.
 func (b *Balancer) Serve(ctx context.Context, listener net.Listener, drainTime time.Duration) error {
-	server := b.newServer()
+	return b.serveUntil(ctx, b.newServer(), strictListener{listener}, drainTime)
+}
+
+func (b *Balancer) serveUntil(ctx context.Context, server *http.Server, listener net.Listener, drainTime time.Duration) error {
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(strictListener{listener}) }()
+	go func() { failed <- server.Serve(listener) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve traffic: %w", err)
