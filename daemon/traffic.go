@@ -4,14 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/traffic"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/traffic/certificates"
 	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
@@ -25,6 +30,16 @@ type Traffic struct {
 	TrustedProxies []netip.Prefix
 	// DrainTime is how long requests under way may go on when the balancer ends.
 	DrainTime time.Duration
+	TLS       TrafficTLS
+	AccessLog AccessLog
+}
+
+// AccessLog says where a line for each request is written.
+type AccessLog struct {
+	// Path is a file that is appended to, or "-" for standard output; empty for no log.
+	Path string
+	// Sample is the share of requests that is written, from 0 to 1. Those that ended badly always are.
+	Sample float64
 }
 
 // check finds everything that is wrong with it.
@@ -36,7 +51,25 @@ func (t Traffic) check() []error {
 	if t.DrainTime < 0 || t.DrainTime > grammar.MaxTrafficSeconds*time.Second {
 		errs = append(errs, fmt.Errorf("traffic drain time %s is not between 0 and one day", t.DrainTime))
 	}
-	return errs
+	if s := t.AccessLog.Sample; t.AccessLog.Path != "" && !(s >= 0 && s <= 1) { // nor NaN
+		errs = append(errs, fmt.Errorf("share of requests in the access log %v is not between 0 and 1", s))
+	}
+	return append(errs, t.TLS.check()...)
+}
+
+// open opens the log; nil where there is none.
+func (a AccessLog) open(log *slog.Logger) (*traffic.AccessLog, io.Closer, error) {
+	switch a.Path {
+	case "":
+		return nil, io.NopCloser(nil), nil
+	case "-":
+		return traffic.NewAccessLog(os.Stdout, a.Sample, log), io.NopCloser(nil), nil
+	}
+	f, err := os.OpenFile(a.Path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open access log: %w; choose another file with --traffic-access-log or WEDSYNC_TRAFFIC_ACCESS_LOG", err)
+	}
+	return traffic.NewAccessLog(f, a.Sample, log), f, nil
 }
 
 // listen takes the balancer's address.
@@ -51,24 +84,60 @@ func (t Traffic) listen(ctx context.Context) (net.Listener, error) {
 // balance is the part of the daemon that requests of the services' users go through.
 type balance struct {
 	listener net.Listener
+	secure   net.Listener // for TLS; nil for none
 	balancer *traffic.Balancer
 	follower *traffic.Follower
 	drain    time.Duration
+	acme     *certificates.ACME // nil for none
+	access   *traffic.AccessLog // nil for none
+	file     io.Closer          // of the access log
 }
 
 // newBalance makes the balancer and what keeps it up to date. others get the same snapshots.
-func (c Config) newBalance(listener net.Listener, store *postgres.Store, others ...traffic.Receiver) *balance {
-	b := traffic.NewBalancer(traffic.Config{Domain: c.Traffic.Domain, TrustedProxies: c.Traffic.TrustedProxies, Logger: c.Logger})
+func (c Config) newBalance(listener, secure net.Listener, store *postgres.Store, others ...traffic.Receiver) (*balance, error) {
+	access, file, err := c.Traffic.AccessLog.open(c.Logger)
+	if err != nil {
+		return nil, err
+	}
+	b := traffic.NewBalancer(traffic.Config{Domain: c.Traffic.Domain, TrustedProxies: c.Traffic.TrustedProxies, AccessLog: access, Logger: c.Logger})
+	acme, err := c.secure(b, listener, secure, store)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
 	name, err := os.Hostname()
 	if err != nil {
 		name = "unknown"
 	}
 	return &balance{
-		listener: listener, balancer: b, drain: c.Traffic.DrainTime,
+		listener: listener, secure: secure, balancer: b, drain: c.Traffic.DrainTime, acme: acme, access: access, file: file,
 		follower: traffic.NewFollower(traffic.FollowerConfig{
 			Store: store, Receivers: append([]traffic.Receiver{b}, others...), Meter: b, Idle: b.Idle(), Name: name, Logger: c.Logger,
 		}),
+	}, nil
+}
+
+// serve answers requests at all listeners until ctx ends, and writes the access log until the last is answered.
+func (b *balance) serve(ctx context.Context) error {
+	logging, stop := context.WithCancel(context.WithoutCancel(ctx))
+	logged := make(chan struct{})
+	go func() {
+		defer close(logged)
+		if b.access != nil {
+			b.access.Run(logging)
+		}
+	}()
+	group, serving := errgroup.WithContext(ctx)
+	group.Go(func() error { return b.balancer.Serve(serving, b.listener, b.drain) })
+	if b.secure != nil {
+		group.Go(func() error { return b.balancer.ServeTLS(serving, b.secure, b.drain) })
 	}
+	err := group.Wait()
+	if b.acme != nil {
+		b.acme.Stop()
+	}
+	stop()
+	<-logged
+	return errors.Join(err, b.file.Close())
 }
 
 // run serves until ctx ends. The follower goes on while the last requests are
@@ -78,7 +147,7 @@ func (b *balance) run(ctx context.Context) error {
 	defer stop()
 	followed := make(chan error, 1)
 	go func() { followed <- b.follower.Run(following) }()
-	err := b.balancer.Serve(ctx, b.listener, b.drain)
+	err := b.serve(ctx)
 	stop()
 	err = errors.Join(err, <-followed)
 	if left := b.follower.Leave(ctx); left != nil && !errors.Is(left, fleet.ErrUnavailable) {
