@@ -140,7 +140,7 @@ func follow(t *testing.T, r *storedTraffic, meter Meter, idle chan struct{}, rec
 	return f
 }
 
-func services(names ...string) fleet.Traffic {
+func servicesNamed(names ...string) fleet.Traffic {
 	var t fleet.Traffic
 	for _, n := range names {
 		t.Services = append(t.Services, fleet.Service{Name: n, Environment: "staging"})
@@ -150,37 +150,37 @@ func services(names ...string) fleet.Traffic {
 
 func TestFollows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &storedTraffic{changes: make(chan struct{}, 1), traffic: services("a")}
+		r := &storedTraffic{changes: make(chan struct{}, 1), traffic: servicesNamed("a")}
 		l := &listener{}
 		follow(t, r, nil, nil, l)
 		synctest.Wait()
-		if !reflect.DeepEqual(l.last(), services("a")) || r.beaten() != 1 {
+		if !reflect.DeepEqual(l.last(), servicesNamed("a")) || r.beaten() != 1 {
 			t.Fatalf("at the start: %v, %d beats", l.last(), r.beaten())
 		}
-		r.set(nil, services("b"))
+		r.set(nil, servicesNamed("b"))
 		r.changes <- struct{}{}
 		synctest.Wait()
-		if !reflect.DeepEqual(l.last(), services("b")) {
+		if !reflect.DeepEqual(l.last(), servicesNamed("b")) {
 			t.Error("a change that was told did not arrive at once")
 		}
-		r.set(nil, services("c"))
+		r.set(nil, servicesNamed("c"))
 		time.Sleep(pollEvery + time.Millisecond)
 		synctest.Wait()
-		if !reflect.DeepEqual(l.last(), services("c")) {
+		if !reflect.DeepEqual(l.last(), servicesNamed("c")) {
 			t.Error("a change that was not told did not arrive with the next poll")
 		}
 
-		r.set(errors.New("away"), services())
+		r.set(errors.New("away"), servicesNamed())
 		received := l.count()
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if l.count() != received {
 			t.Error("receivers got something while the registry was away")
 		}
-		r.set(nil, services("d"))
+		r.set(nil, servicesNamed("d"))
 		time.Sleep(pollEvery + time.Millisecond)
 		synctest.Wait()
-		if !reflect.DeepEqual(l.last(), services("d")) {
+		if !reflect.DeepEqual(l.last(), servicesNamed("d")) {
 			t.Error("the follower did not go on when the registry was back")
 		}
 		beats := r.beaten()
