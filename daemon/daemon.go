@@ -37,6 +37,7 @@ type Daemon struct {
 	config   Config
 	listener net.Listener // of the API
 	traffic  net.Listener
+	secure   net.Listener // for traffic with TLS; nil for none
 	// directory is what is told of the services, by DNS among others.
 	directory *discovery.Directory
 	dns       *discovery.DNS // nil without an address
@@ -61,7 +62,10 @@ func (d *Daemon) listen(ctx context.Context) (err error) {
 	if d.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", c.Listen); err != nil {
 		return fmt.Errorf("listen for the API: %w; choose another address with --listen or WEDSYNC_LISTEN", err)
 	}
-	if d.traffic, err = c.Traffic.listen(ctx); err != nil || c.DNSListen == "" {
+	if d.traffic, err = c.Traffic.listen(ctx); err != nil {
+		return err
+	}
+	if d.secure, err = c.Traffic.TLS.listen(ctx); err != nil || c.DNSListen == "" {
 		return err
 	}
 	if d.dns, err = discovery.ListenDNS(ctx, c.DNSListen, d.directory); err != nil {
@@ -72,7 +76,7 @@ func (d *Daemon) listen(ctx context.Context) (err error) {
 
 // close gives the addresses back.
 func (d *Daemon) close() error {
-	for _, l := range []net.Listener{d.listener, d.traffic} {
+	for _, l := range []net.Listener{d.listener, d.traffic, d.secure} {
 		if l != nil {
 			_ = l.Close() // or its server has
 		}
@@ -125,7 +129,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer p.close()
-	log.Info("wedsyncd is ready", "address", d.Addr(), "traffic", d.TrafficAddr(), "dns", d.config.DNSListen, "version", c.Version, "data_dir", c.DataDir, "engine", p.engine.Host())
+	log.Info("wedsyncd is ready", "address", d.Addr(), "traffic", d.TrafficAddr(), "tls", c.Traffic.TLS.Listen, "dns", d.config.DNSListen, "version", c.Version, "data_dir", c.DataDir, "engine", p.engine.Host())
 	return p.run(ctx, d.listener, db)
 }
 
@@ -178,7 +182,7 @@ func (d *Daemon) assemble(ctx context.Context, db *database) (_ *parts, err erro
 	if err := tokens.EnsureBootstrap(ctx, secret); err != nil {
 		return nil, err
 	}
-	return d.wire(store, engine, tokens), nil
+	return d.wire(store, engine, tokens)
 }
 
 func (c Config) open(ctx context.Context, db *database) (*postgres.Store, error) {
@@ -195,14 +199,16 @@ func (c Config) open(ctx context.Context, db *database) (*postgres.Store, error)
 
 // wire connects the loops: a container that was started is checked at once, a
 // verdict that changed wakes the workload, and so does what the API accepts.
-func (d *Daemon) wire(store *postgres.Store, engine *docker.Engine, tokens *access.Tokens) *parts {
+func (d *Daemon) wire(store *postgres.Store, engine *docker.Engine, tokens *access.Tokens) (_ *parts, err error) {
 	c := d.config
 	p := &parts{log: c.Logger, store: store, engine: engine, directory: d.directory, dns: d.dns}
 	p.monitor = health.NewMonitor(health.Config{Store: store, Logger: c.Logger, Changed: func(w fleet.Workload) { p.controller.Wake(w) }})
 	deployStore, deployEngine := withFailpoints(store, engine)
 	p.controller = deploy.NewController(deploy.Config{Store: deployStore, Engine: deployEngine, Logger: c.Logger, Resync: c.Resync, Started: p.monitor.Poke})
 	p.registry, p.heartbeats, p.sweeper = traffic.NewRegistry(), traffic.NewHeartbeats(store, c.Logger), traffic.NewSweeper(store, c.Logger)
-	p.balance = c.newBalance(d.traffic, store, d.directory, p.registry)
+	if p.balance, err = c.newBalance(d.traffic, d.secure, store, d.directory, p.registry); err != nil {
+		return nil, err
+	}
 	registry := prometheus.NewRegistry()
 	if p.balance.balancer != nil {
 		registry.MustRegister(p.balance.balancer)
@@ -222,7 +228,7 @@ func (d *Daemon) wire(store *postgres.Store, engine *docker.Engine, tokens *acce
 		Logger:        c.Logger,
 		Version:       c.Version,
 	})
-	return p
+	return p, nil
 }
 
 // run serves API and traffic, and leads as soon as no other daemon does.

@@ -30,6 +30,8 @@ const (
 // Sockets are what a balancer in a process of its own serves at.
 type Sockets struct {
 	Traffic net.Listener
+	// Secure is for TLS; nil for none.
+	Secure net.Listener
 	// Metrics is for Prometheus, without a token; nil for none.
 	Metrics net.Listener
 }
@@ -44,7 +46,10 @@ func RunTraffic(ctx context.Context, c Config, s Sockets, ready func() error) er
 	store := &lateStore{open: func(ctx context.Context) (*postgres.Store, error) { return c.openRunning(ctx) }}
 	defer store.close()
 	path := filepath.Join(c.DataDir, snapshotFile)
-	b := c.newBalance(s.Traffic, store, traffic.NewSnapshotFile(path, c.Logger))
+	b, err := c.newBalance(s.Traffic, s.Secure, store, traffic.NewSnapshotFile(path, c.Logger))
+	if err != nil {
+		return err
+	}
 	switch last, found, err := traffic.ReadSnapshot(path); {
 	case err != nil:
 		c.Logger.Warn("beginning without the last snapshot", "error", err)
@@ -60,7 +65,7 @@ func RunTraffic(ctx context.Context, c Config, s Sockets, ready func() error) er
 	if err := ready(); err != nil {
 		return fmt.Errorf("tell that the balancer is ready: %w", err)
 	}
-	err := group.Wait()
+	err = group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
@@ -184,4 +189,46 @@ func (l *lateStore) RecordDrained(ctx context.Context, followerID string, instan
 // RecordLoads implements traffic.Store.
 func (l *lateStore) RecordLoads(ctx context.Context, followerID string, loads []fleet.Load) error {
 	return l.with(ctx, func(s *postgres.Store) error { return s.RecordLoads(ctx, followerID, loads) })
+}
+
+// StoreCertificate implements certificates.Store.
+func (l *lateStore) StoreCertificate(ctx context.Context, key string, value []byte) error {
+	return l.with(ctx, func(s *postgres.Store) error { return s.StoreCertificate(ctx, key, value) })
+}
+
+// LoadCertificate implements certificates.Store.
+func (l *lateStore) LoadCertificate(ctx context.Context, key string) (value []byte, err error) {
+	err = l.with(ctx, func(s *postgres.Store) error {
+		value, err = s.LoadCertificate(ctx, key)
+		return err
+	})
+	return value, err
+}
+
+// ListCertificates implements certificates.Store.
+func (l *lateStore) ListCertificates(ctx context.Context, key string) (list []fleet.StoredCertificate, err error) {
+	err = l.with(ctx, func(s *postgres.Store) error {
+		list, err = s.ListCertificates(ctx, key)
+		return err
+	})
+	return list, err
+}
+
+// DeleteCertificates implements certificates.Store.
+func (l *lateStore) DeleteCertificates(ctx context.Context, key string) error {
+	return l.with(ctx, func(s *postgres.Store) error { return s.DeleteCertificates(ctx, key) })
+}
+
+// LeaseCertificates implements certificates.Store.
+func (l *lateStore) LeaseCertificates(ctx context.Context, name, holder string, lease time.Duration) (taken bool, err error) {
+	err = l.with(ctx, func(s *postgres.Store) error {
+		taken, err = s.LeaseCertificates(ctx, name, holder, lease)
+		return err
+	})
+	return taken, err
+}
+
+// ReleaseCertificates implements certificates.Store.
+func (l *lateStore) ReleaseCertificates(ctx context.Context, name, holder string) error {
+	return l.with(ctx, func(s *postgres.Store) error { return s.ReleaseCertificates(ctx, name, holder) })
 }

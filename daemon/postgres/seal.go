@@ -17,8 +17,9 @@ const sealVersion = 1
 // SecretKeySize is the size of Config.SecretKey.
 const SecretKeySize = 32
 
-// sealer encrypts registry credentials with AES-256-GCM. The identifier of the
-// definition is authenticated with them, so that nobody can move them to another row.
+// sealer encrypts registry credentials and what belongs to certificates, with
+// AES-256-GCM. Their place, such as the identifier of the definition, is
+// authenticated with them, so that nobody can move them to another row.
 type sealer struct{ aead cipher.AEAD }
 
 func newSealer(key []byte) (*sealer, error) {
@@ -44,13 +45,31 @@ func (s *sealer) seal(c *fleet.RegistryCredentials, definitionID string) ([]byte
 	if err != nil {
 		return nil, fmt.Errorf("encode registry credentials: %w", err)
 	}
+	return s.sealBytes(plain, definitionID)
+}
+
+// sealBytes encrypts something for a place: only what is opened for the same opens.
+func (s *sealer) sealBytes(plain []byte, place string) ([]byte, error) {
 	sealed := make([]byte, 1+s.aead.NonceSize())
 	sealed[0] = sealVersion
 	if _, err := rand.Read(sealed[1:]); err != nil {
 		return nil, fmt.Errorf("make nonce: %w", err)
 	}
-	return s.aead.Seal(sealed, sealed[1:], plain, []byte(definitionID)), nil //nolint:gosec // the nonce has just been drawn
+	return s.aead.Seal(sealed, sealed[1:], plain, []byte(place)), nil //nolint:gosec // the nonce has just been drawn
 }
+
+// openBytes undoes sealBytes; false when it was sealed with another key or for another place.
+func (s *sealer) openBytes(sealed []byte, place string) ([]byte, bool) {
+	if len(sealed) < 1+s.aead.NonceSize() || sealed[0] != sealVersion {
+		return nil, false
+	}
+	nonce, box := sealed[1:1+s.aead.NonceSize()], sealed[1+s.aead.NonceSize():]
+	plain, err := s.aead.Open(nil, nonce, box, []byte(place))
+	return plain, err == nil
+}
+
+// overhead is how much longer something is when it is sealed.
+func (s *sealer) overhead() int { return 1 + s.aead.NonceSize() + s.aead.Overhead() }
 
 var errSealed = errors.New("open registry credentials: they were stored under another secret key; store them again")
 
@@ -58,12 +77,8 @@ func (s *sealer) open(sealed []byte, definitionID string) (*fleet.RegistryCreden
 	if sealed == nil {
 		return nil, nil
 	}
-	if len(sealed) < 1+s.aead.NonceSize() || sealed[0] != sealVersion {
-		return nil, errSealed
-	}
-	nonce, box := sealed[1:1+s.aead.NonceSize()], sealed[1+s.aead.NonceSize():]
-	plain, err := s.aead.Open(nil, nonce, box, []byte(definitionID))
-	if err != nil {
+	plain, ok := s.openBytes(sealed, definitionID)
+	if !ok {
 		return nil, errSealed
 	}
 	var c fleet.RegistryCredentials

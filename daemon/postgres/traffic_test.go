@@ -240,7 +240,7 @@ func TestTraffic(t *testing.T) {
 	weigh(10)
 	got, err := s.Traffic(system(t))
 	want := fleet.Traffic{
-		Services:  []fleet.Service{{Name: "api", Environment: "staging"}},
+		Services:  []fleet.Service{{Name: d.Spec.ServiceName, Environment: "staging"}},
 		Endpoints: endpoints(t, s, fleet.EndpointFilter{}), Draining: []string{rows[1].ID},
 		Splits: []fleet.Split{{DefinitionID: d.DefinitionID, Environment: "staging", DeploymentID: d.ID, Weight: 10}},
 		Routes: []fleet.Route{route},

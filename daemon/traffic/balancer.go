@@ -19,7 +19,9 @@ type Config struct {
 	Domain string
 	// TrustedProxies are the addresses whose X-Forwarded headers are believed.
 	TrustedProxies []netip.Prefix
-	Logger         *slog.Logger
+	// AccessLog gets a line for each request; nil for none.
+	AccessLog *AccessLog
+	Logger    *slog.Logger
 }
 
 // Balancer answers requests with the instances of the services. It is an
@@ -37,6 +39,9 @@ type Balancer struct {
 	// ending has clients told to make new connections; connections are those that there are.
 	ending      atomic.Bool
 	connections atomic.Int64
+	access      *AccessLog // nil for none
+	// security is nil without TLS.
+	security *security
 
 	mu       sync.Mutex
 	backends map[backendKey]*backend
@@ -50,7 +55,7 @@ type backendKey struct{ id, url string }
 // NewBalancer makes a balancer that knows no service yet.
 func NewBalancer(c Config) *Balancer {
 	b := &Balancer{
-		domain: c.Domain, trusted: c.TrustedProxies, log: c.Logger, idle: make(chan struct{}, 1),
+		domain: c.Domain, trusted: c.TrustedProxies, log: c.Logger, access: c.AccessLog, idle: make(chan struct{}, 1),
 		backends: make(map[backendKey]*backend), leaving: make(map[*backend]bool), measured: time.Now(),
 	}
 	b.table.Store(newTable(b.domain, nil, nil))

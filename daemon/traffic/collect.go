@@ -34,13 +34,19 @@ var (
 		"Requests that went on to another instance after this one.", endpointLabels, nil)
 	ejectionsDesc = prometheus.NewDesc("wedsync_balancer_ejections_total",
 		"How often the instance failed so much that it got no requests for a while.", endpointLabels, nil)
+	handshakesDesc = prometheus.NewDesc("wedsync_balancer_handshakes_total",
+		"Handshakes of TLS with clients, by how they ended.", []string{"result"}, nil)
+	expiryDesc = prometheus.NewDesc("wedsync_balancer_certificate_expiry_timestamp_seconds",
+		"When a certificate that was given ends, in seconds since 1970.", []string{"name"}, nil)
+	unloggedDesc = prometheus.NewDesc("wedsync_balancer_access_log_dropped_total",
+		"Lines of the access log that were not written, because writing was too slow or failed.", nil, nil)
 	refusalsDesc = prometheus.NewDesc("wedsync_balancer_refusals_total",
 		"Answers of the balancer's own, by reason.", []string{"reason"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (b *Balancer) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{answersDesc, timesDesc, inFlightDesc, retriesDesc, ejectionsDesc, refusalsDesc} {
+	for _, d := range []*prometheus.Desc{answersDesc, timesDesc, inFlightDesc, retriesDesc, ejectionsDesc, refusalsDesc, handshakesDesc, expiryDesc, unloggedDesc} {
 		descs <- d
 	}
 }
@@ -54,10 +60,25 @@ func (b *Balancer) Collect(metrics chan<- prometheus.Metric) {
 			m.collect(metrics)
 		}
 	}
+	b.security.collect(metrics)
+	if b.access != nil {
+		metrics <- prometheus.MustNewConstMetric(unloggedDesc, prometheus.CounterValue, float64(b.access.dropped.Load()))
+	}
 	b.refused.mu.Lock()
 	defer b.refused.mu.Unlock()
 	for kind, n := range b.refused.counts {
 		metrics <- prometheus.MustNewConstMetric(refusalsDesc, prometheus.CounterValue, float64(n), kind)
+	}
+}
+
+func (s *security) collect(metrics chan<- prometheus.Metric) {
+	if s == nil {
+		return
+	}
+	metrics <- prometheus.MustNewConstMetric(handshakesDesc, prometheus.CounterValue, float64(s.done.Load()), "done")
+	metrics <- prometheus.MustNewConstMetric(handshakesDesc, prometheus.CounterValue, float64(s.failed.Load()), "failed")
+	for name, c := range s.pairs.now.Load().files {
+		metrics <- prometheus.MustNewConstMetric(expiryDesc, prometheus.GaugeValue, float64(c.Leaf.NotAfter.Unix()), name)
 	}
 }
 

@@ -102,10 +102,18 @@ type differ struct {
 	direct, roundabout *world
 }
 
+// roundaboutWorld is a world in which net/http's client may have to carry everything.
+func roundaboutWorld(t testing.TB, roundabout bool) *world {
+	t.Helper()
+	w := idleWorld(t, Config{})
+	w.roundabout = roundabout
+	w.addr = w.serve(w.Serve)
+	return w
+}
+
 func newDiffer(t testing.TB) *differ {
 	t.Helper()
-	d := &differ{instance: newScripted(t), direct: newWorld(t), roundabout: newWorld(t)}
-	d.roundabout.roundabout = true
+	d := &differ{instance: newScripted(t), direct: newWorld(t), roundabout: roundaboutWorld(t, true)}
 	for _, w := range []*world{d.direct, d.roundabout} {
 		w.endpoint("api", "http://"+d.instance.addr)
 	}
@@ -187,8 +195,7 @@ func FuzzBothWays(f *testing.F) {
 func TestBothWaysAskTheSame(t *testing.T) {
 	var seen [2]string
 	for k, roundabout := range []bool{false, true} {
-		w := newWorld(t)
-		w.roundabout = roundabout
+		w := roundaboutWorld(t, roundabout)
 		got := make(chan string, 1)
 		w.instance("api", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			var b strings.Builder

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
@@ -27,6 +28,10 @@ type exchange struct {
 	sticky *backend
 	// backend is the one that answers; nil until it does.
 	backend *backend
+	// retries is how many instances were tried in vain, and tunnelIn and tunnelOut
+	// what has gone through a connection of another protocol, for the access log.
+	retries             int
+	tunnelIn, tunnelOut atomic.Int64
 }
 
 type exchangeKey struct{}
@@ -108,12 +113,15 @@ type tunnel struct {
 func (t *tunnel) Read(p []byte) (int, error) {
 	n, err := t.ReadWriteCloser.Read(p)
 	t.x.watch.answered()
+	t.x.tunnelOut.Add(int64(n))
 	return n, err
 }
 
 func (t *tunnel) Write(p []byte) (int, error) {
 	t.x.watch.answered()
-	return t.ReadWriteCloser.Write(p)
+	n, err := t.ReadWriteCloser.Write(p)
+	t.x.tunnelIn.Add(int64(n))
+	return n, err
 }
 
 // RoundTrip sends a request of the proxy's to an instance; see offer.
@@ -171,6 +179,7 @@ func (b *Balancer) offer(x *exchange, req *http.Request, send func(*http.Request
 			return nil, err
 		}
 		m.retries.Add(1)
+		x.retries++
 		x.renew(b.table.Load(), req)
 	}
 }

@@ -21,8 +21,8 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
 
-// registry is a registry in memory that can be away.
-type registry struct {
+// storedTraffic is a registry in memory that can be away.
+type storedTraffic struct {
 	mu       sync.Mutex
 	traffic  fleet.Traffic
 	away     error
@@ -33,7 +33,7 @@ type registry struct {
 	snapshot int // how often the traffic was read
 }
 
-func (r *registry) do(f func()) error {
+func (r *storedTraffic) do(f func()) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.away != nil {
@@ -43,42 +43,42 @@ func (r *registry) do(f func()) error {
 	return nil
 }
 
-func (r *registry) Traffic(context.Context) (t fleet.Traffic, err error) {
+func (r *storedTraffic) Traffic(context.Context) (t fleet.Traffic, err error) {
 	err = r.do(func() { t, r.snapshot = r.traffic, r.snapshot+1 })
 	return t, err
 }
 
-func (r *registry) TrafficChanges(context.Context) <-chan struct{} { return r.changes }
+func (r *storedTraffic) TrafficChanges(context.Context) <-chan struct{} { return r.changes }
 
-func (r *registry) Follow(context.Context, string, string) error {
+func (r *storedTraffic) Follow(context.Context, string, string) error {
 	return r.do(func() { r.beats++ })
 }
 
-func (r *registry) Unfollow(context.Context, string) error {
+func (r *storedTraffic) Unfollow(context.Context, string) error {
 	return r.do(func() { r.calls = append(r.calls, "unfollow") })
 }
 
-func (r *registry) RecordDrained(_ context.Context, _ string, ids []string) error {
+func (r *storedTraffic) RecordDrained(_ context.Context, _ string, ids []string) error {
 	return r.do(func() { r.calls = append(r.calls, "drained "+strings.Join(ids, " ")) })
 }
 
-func (r *registry) RecordLoads(_ context.Context, _ string, loads []fleet.Load) error {
+func (r *storedTraffic) RecordLoads(_ context.Context, _ string, loads []fleet.Load) error {
 	return r.do(func() { r.loads = append(r.loads, loads) })
 }
 
-func (r *registry) set(away error, t fleet.Traffic) {
+func (r *storedTraffic) set(away error, t fleet.Traffic) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.away, r.traffic = away, t
 }
 
-func (r *registry) beaten() int {
+func (r *storedTraffic) beaten() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.beats
 }
 
-func (r *registry) recorded() []string {
+func (r *storedTraffic) recorded() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.calls)
@@ -125,7 +125,7 @@ func (l *listener) free(id string) {
 }
 
 // follow runs a follower for the test.
-func follow(t *testing.T, r *registry, meter Meter, idle chan struct{}, receivers ...Receiver) *Follower {
+func follow(t *testing.T, r *storedTraffic, meter Meter, idle chan struct{}, receivers ...Receiver) *Follower {
 	t.Helper()
 	f := NewFollower(FollowerConfig{Store: r, Receivers: receivers, Meter: meter, Idle: idle, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -140,7 +140,7 @@ func follow(t *testing.T, r *registry, meter Meter, idle chan struct{}, receiver
 	return f
 }
 
-func services(names ...string) fleet.Traffic {
+func servicesNamed(names ...string) fleet.Traffic {
 	var t fleet.Traffic
 	for _, n := range names {
 		t.Services = append(t.Services, fleet.Service{Name: n, Environment: "staging"})
@@ -150,37 +150,37 @@ func services(names ...string) fleet.Traffic {
 
 func TestFollows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &registry{changes: make(chan struct{}, 1), traffic: services("a")}
+		r := &storedTraffic{changes: make(chan struct{}, 1), traffic: servicesNamed("a")}
 		l := &listener{}
 		follow(t, r, nil, nil, l)
 		synctest.Wait()
-		if !reflect.DeepEqual(l.last(), services("a")) || r.beaten() != 1 {
+		if !reflect.DeepEqual(l.last(), servicesNamed("a")) || r.beaten() != 1 {
 			t.Fatalf("at the start: %v, %d beats", l.last(), r.beaten())
 		}
-		r.set(nil, services("b"))
+		r.set(nil, servicesNamed("b"))
 		r.changes <- struct{}{}
 		synctest.Wait()
-		if !reflect.DeepEqual(l.last(), services("b")) {
+		if !reflect.DeepEqual(l.last(), servicesNamed("b")) {
 			t.Error("a change that was told did not arrive at once")
 		}
-		r.set(nil, services("c"))
+		r.set(nil, servicesNamed("c"))
 		time.Sleep(pollEvery + time.Millisecond)
 		synctest.Wait()
-		if !reflect.DeepEqual(l.last(), services("c")) {
+		if !reflect.DeepEqual(l.last(), servicesNamed("c")) {
 			t.Error("a change that was not told did not arrive with the next poll")
 		}
 
-		r.set(errors.New("away"), services())
+		r.set(errors.New("away"), servicesNamed())
 		received := l.count()
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if l.count() != received {
 			t.Error("receivers got something while the registry was away")
 		}
-		r.set(nil, services("d"))
+		r.set(nil, servicesNamed("d"))
 		time.Sleep(pollEvery + time.Millisecond)
 		synctest.Wait()
-		if !reflect.DeepEqual(l.last(), services("d")) {
+		if !reflect.DeepEqual(l.last(), servicesNamed("d")) {
 			t.Error("the follower did not go on when the registry was back")
 		}
 		beats := r.beaten()
@@ -196,7 +196,7 @@ func TestFollows(t *testing.T) {
 // when it drains for a second time.
 func TestReportsWhatHasDrained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &registry{changes: make(chan struct{}, 1), traffic: fleet.Traffic{Draining: []string{"x", "y"}}}
+		r := &storedTraffic{changes: make(chan struct{}, 1), traffic: fleet.Traffic{Draining: []string{"x", "y"}}}
 		one, two := &listener{busy: map[string]bool{"x": true}}, &listener{busy: map[string]bool{"x": true}}
 		idle := make(chan struct{}, 1)
 		f := follow(t, r, nil, idle, one, two)
@@ -231,7 +231,7 @@ func TestReportsWhatHasDrained(t *testing.T) {
 // While the registry is away nothing is forgotten that has to be reported.
 func TestReportsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &registry{changes: make(chan struct{}, 1), traffic: fleet.Traffic{Draining: []string{"x"}}}
+		r := &storedTraffic{changes: make(chan struct{}, 1), traffic: fleet.Traffic{Draining: []string{"x"}}}
 		l := &listener{busy: map[string]bool{"x": true}}
 		follow(t, r, nil, nil, l)
 		synctest.Wait()
@@ -253,7 +253,7 @@ func (m fixedMeter) Loads() []fleet.Load { return m }
 
 func TestWritesLoadsEverySecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &registry{changes: make(chan struct{}, 1)}
+		r := &storedTraffic{changes: make(chan struct{}, 1)}
 		follow(t, r, fixedMeter{{EndpointID: "x", RequestRate: 5}}, nil)
 		time.Sleep(10*time.Second + time.Millisecond)
 		synctest.Wait()

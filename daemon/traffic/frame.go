@@ -19,6 +19,8 @@ type strict struct {
 	net.Conn
 
 	tls bool
+	// serverName is what the client called the host when it began with TLS.
+	serverName string
 	// through is set once the connection has changed to another protocol.
 	through atomic.Bool
 
@@ -41,7 +43,9 @@ func (s *strict) Read(p []byte) (int, error) {
 	}
 	good, ok := s.frame.feed(p[:n])
 	if s.frame.state == inTunnel {
-		s.through.Store(true)
+		// HTTP/2 over TLS has been negotiated, or is not spoken at all.
+		good, ok = 0, ok && !s.tls
+		s.through.Store(ok)
 	}
 	if ok {
 		return n, err

@@ -28,6 +28,17 @@ func (b *Balancer) newProxy() *httputil.ReverseProxy {
 
 // ServeHTTP implements http.Handler.
 func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if b.access != nil {
+		b.access.record(w, r, b.serve)
+		return
+	}
+	b.serve(w, r)
+}
+
+func (b *Balancer) serve(w http.ResponseWriter, r *http.Request) {
+	if b.security != nil && b.gate(w, r) {
+		return
+	}
 	id := requestID(r)
 	if b.ending.Load() && r.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close")
@@ -47,6 +58,9 @@ func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x.watch.start(hasBody)
 	defer x.end()
+	if rec, ok := w.(*recorder); ok {
+		defer rec.take(x)
+	}
 	if !b.roundabout && x.simple(r) {
 		b.serveDirectly(w, r, x)
 		return
@@ -202,6 +216,7 @@ func (b *Balancer) explainTo(w http.ResponseWriter, r *http.Request, err error) 
 	x := exchangeOf(r.Context())
 	if errors.Is(x.watch.cause(), errGone) || r.Context().Err() != nil && !x.watch.ended() {
 		b.refused.count("client_gone")
+		because(w, "client_gone")
 		panic(http.ErrAbortHandler) // nobody is there to answer
 	}
 	b.log.Debug("no answer", "service", x.pool.service, "environment", x.pool.environment, "request_id", x.requestID, "error", err)
@@ -212,6 +227,7 @@ func (b *Balancer) explainTo(w http.ResponseWriter, r *http.Request, err error) 
 
 func (b *Balancer) refuse(w http.ResponseWriter, r *http.Request, f refusal, id string) {
 	b.refused.count(f.kind)
+	because(w, f.kind)
 	w.Header()["X-Request-Id"] = []string{id}
 	f.write(w, r, id)
 }

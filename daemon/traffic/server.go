@@ -29,9 +29,12 @@ const (
 // connection, tells the clients of those that it has to make new ones, and leaves
 // requests under way the drain time to end; what remains is closed.
 func (b *Balancer) Serve(ctx context.Context, listener net.Listener, drainTime time.Duration) error {
-	server := b.newServer()
+	return b.serveUntil(ctx, b.newServer(), strictListener{listener}, drainTime)
+}
+
+func (b *Balancer) serveUntil(ctx context.Context, server *http.Server, listener net.Listener, drainTime time.Duration) error {
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(strictListener{listener}) }()
+	go func() { failed <- server.Serve(listener) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve traffic: %w", err)

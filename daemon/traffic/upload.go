@@ -127,6 +127,13 @@ func (u *upload) note(a *attempt, p []byte, err error) error {
 // Close ends nothing: the body is the server's.
 func (a *attempt) Close() error { return nil }
 
+// read is how much of the body has been read.
+func (u *upload) read() int64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.count
+}
+
 // finished reports whether the body has been read to its end.
 func (u *upload) finished() bool {
 	u.mu.Lock()

@@ -57,10 +57,29 @@ type trafficOptions struct {
 	TrafficDomain         string        `help:"Domain of the services' own hosts, SERVICE.ENVIRONMENT.DOMAIN." env:"WEDSYNC_TRAFFIC_DOMAIN" default:"localhost"`
 	TrafficTrustedProxies []string      `help:"Networks, such as 10.0.0.0/8, whose X-Forwarded headers are believed." env:"WEDSYNC_TRAFFIC_TRUSTED_PROXIES"`
 	TrafficDrainTime      time.Duration `help:"How long requests under way may go on when the daemon ends." env:"WEDSYNC_TRAFFIC_DRAIN_TIME" default:"30s"`
+
+	TrafficTLSListen       string `name:"traffic-tls-listen" help:"Address that requests to services come in at over TLS, such as :443. Empty: none." env:"WEDSYNC_TRAFFIC_TLS_LISTEN"`
+	TrafficTLSCertificates string `name:"traffic-tls-certificates" help:"Folder of certificates, NAME.crt beside NAME.key. It is read again when it changes." env:"WEDSYNC_TRAFFIC_TLS_CERTIFICATES" type:"path"`
+	TrafficRedirect        bool   `help:"Redirect requests without TLS where the host has a certificate." env:"WEDSYNC_TRAFFIC_REDIRECT"`
+	TrafficRedirectPort    int    `help:"Port that clients are redirected to. 0: that of --traffic-tls-listen." env:"WEDSYNC_TRAFFIC_REDIRECT_PORT" default:"0"`
+	TrafficACME            bool   `name:"traffic-acme" help:"Order certificates for the hosts of routes by ACME. This agrees to the terms of the authority." env:"WEDSYNC_TRAFFIC_ACME"`
+	TrafficACMEEmail       string `name:"traffic-acme-email" help:"Mail address that the authority is told." env:"WEDSYNC_TRAFFIC_ACME_EMAIL"`
+	TrafficACMECA          string `name:"traffic-acme-ca" help:"URL of the authority's directory. Empty: Let's Encrypt's." env:"WEDSYNC_TRAFFIC_ACME_CA"`
+	TrafficACMECARoot      string `name:"traffic-acme-ca-root" help:"File with the certificates, in PEM, that a private authority's own are signed by." env:"WEDSYNC_TRAFFIC_ACME_CA_ROOT" type:"path"`
+
+	TrafficAccessLog       string  `help:"File that gets a line of JSON for each request, or - for standard output. Empty: none." env:"WEDSYNC_TRAFFIC_ACCESS_LOG"`
+	TrafficAccessLogSample float64 `help:"Share of requests, 0 to 1, that the access log has. Requests that ended badly are always there." env:"WEDSYNC_TRAFFIC_ACCESS_LOG_SAMPLE" default:"1"`
 }
 
 func (o trafficOptions) config() (daemon.Traffic, error) {
-	t := daemon.Traffic{Listen: o.TrafficListen, Domain: o.TrafficDomain, DrainTime: o.TrafficDrainTime}
+	t := daemon.Traffic{
+		Listen: o.TrafficListen, Domain: o.TrafficDomain, DrainTime: o.TrafficDrainTime,
+		TLS: daemon.TrafficTLS{
+			Listen: o.TrafficTLSListen, Certificates: o.TrafficTLSCertificates, Redirect: o.TrafficRedirect, RedirectPort: o.TrafficRedirectPort,
+			ACME: daemon.ACME{Enabled: o.TrafficACME, Email: o.TrafficACMEEmail, Directory: o.TrafficACMECA, RootFile: o.TrafficACMECARoot},
+		},
+		AccessLog: daemon.AccessLog{Path: o.TrafficAccessLog, Sample: o.TrafficAccessLogSample},
+	}
 	for _, s := range o.TrafficTrustedProxies {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {

@@ -71,11 +71,21 @@ func (t *trafficCommand) sockets(u *tableflip.Upgrader) (s daemon.Sockets, err e
 		}
 		return l, nil
 	}
-	if s.Traffic, err = open(t.TrafficListen, "--traffic-listen"); err != nil || t.TrafficMetricsListen == "" {
-		return s, err
+	for _, socket := range []struct {
+		listener      *net.Listener
+		address, flag string
+	}{
+		{&s.Traffic, t.TrafficListen, "--traffic-listen"}, {&s.Secure, t.TrafficTLSListen, "--traffic-tls-listen"},
+		{&s.Metrics, t.TrafficMetricsListen, "--metrics-listen"},
+	} {
+		if socket.address == "" {
+			continue
+		}
+		if *socket.listener, err = open(socket.address, socket.flag); err != nil {
+			return s, err
+		}
 	}
-	s.Metrics, err = open(t.TrafficMetricsListen, "--metrics-listen")
-	return s, err
+	return s, nil
 }
 
 func replaceOnHangup(u *tableflip.Upgrader, c daemon.Config) {

@@ -100,10 +100,16 @@ var Rules = append([]Rule{
 		Why:    "its successor is then a change of one package",
 	},
 	{
+		Name: "one importer of certmagic",
+		From: []string{"..."}, Except: []string{"daemon/traffic/certificates"},
+		Forbid: []string{"github.com/caddyserver/certmagic/...", "github.com/mholt/acmez/...", "go.uber.org/zap/..."},
+		Why:    "what it takes along, a logger of its own among it, stays in one room",
+	},
+	{
 		Name: "adapters implement, and decide nothing",
 		From: []string{"daemon/docker/...", "daemon/postgres/..."},
 		Forbid: slices.Concat(ours("daemon", "daemon/httpapi/...", "daemon/dashboard/..."),
-			ours("daemon/access", "daemon/autoscale", "daemon/deploy", "daemon/discovery", "daemon/health", "daemon/metrics", "daemon/traffic")),
+			ours("daemon/access", "daemon/autoscale", "daemon/deploy", "daemon/discovery", "daemon/health", "daemon/metrics", "daemon/traffic/...")),
 		Why: "they satisfy interfaces that the subsystems declare, without knowing them",
 	},
 	{

@@ -43,6 +43,7 @@ const (
 	GolangCI     = "golangci-lint"
 	SQLC         = "sqlc"
 	TFPluginDocs = "tfplugindocs"
+	Pebble       = "pebble"
 )
 
 // EnvCache names the environment variable that moves the cache folder.
@@ -73,6 +74,11 @@ var catalogue = []Tool{
 	{
 		Name: TFPluginDocs, Binary: "tfplugindocs",
 		Package: "github.com/hashicorp/terraform-plugin-docs/cmd/tfplugindocs", Module: "github.com/hashicorp/terraform-plugin-docs",
+		LDFlags: "-s -w",
+	},
+	{
+		Name: Pebble, Binary: "pebble",
+		Package: "github.com/letsencrypt/pebble/v2/cmd/pebble", Module: "github.com/letsencrypt/pebble/v2",
 		LDFlags: "-s -w",
 	},
 }

@@ -38,6 +38,18 @@ type BalancerLoad struct {
 	MeasuredAt  time.Time
 }
 
+type Certificate struct {
+	Key        string
+	Value      []byte
+	ModifiedAt time.Time
+}
+
+type CertificateLock struct {
+	Name      string
+	Holder    string
+	ExpiresAt time.Time
+}
+
 type ContainerCustomMetric struct {
 	ID          string
 	InstanceID  string

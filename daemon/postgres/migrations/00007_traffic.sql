@@ -78,6 +78,20 @@ CREATE UNLOGGED TABLE balancer_loads (
     PRIMARY KEY (follower_id, endpoint_id)
 ) WITH (fillfactor = 50);
 
+-- What certificates are made of: themselves, their keys, accounts at authorities.
+-- The values are encrypted with the daemons' secret key.
+CREATE TABLE certificates (
+    key TEXT PRIMARY KEY,
+    value BYTEA NOT NULL,
+    modified_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+-- Who is about to change one. A lock outlives its holder until it expires.
+CREATE TABLE certificate_locks (
+    name TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    expires_at TIMESTAMPTZ NOT NULL
+);
+
 -- An instance is registered when it has become healthy and deregistered before it
 -- is stopped, in the transaction that says so.
 -- +goose StatementBegin
@@ -142,7 +156,8 @@ DO $$
 DECLARE
     t TEXT;
 BEGIN
-    FOREACH t IN ARRAY ARRAY ['routes', 'route_hosts', 'route_matches', 'traffic_followers', 'drained_instances', 'balancer_loads'] LOOP
+    FOREACH t IN ARRAY ARRAY ['routes', 'route_hosts', 'route_matches', 'traffic_followers', 'drained_instances', 'balancer_loads',
+        'certificates', 'certificate_locks'] LOOP
         EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', t);
         EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO wedsync_app', t);
     END LOOP;
@@ -173,6 +188,9 @@ CREATE POLICY route_matches_manage ON route_matches FOR ALL
 CREATE POLICY traffic_followers_manage ON traffic_followers FOR ALL USING ((SELECT wedsync_is('system_admin')));
 -- Who may end an instance's draining takes back that it had drained.
 CREATE POLICY drained_instances_manage ON drained_instances FOR ALL USING ((SELECT wedsync_is('system_admin', 'devops_engineer')));
+
+CREATE POLICY certificates_manage ON certificates FOR ALL USING ((SELECT wedsync_is('system_admin')));
+CREATE POLICY certificate_locks_manage ON certificate_locks FOR ALL USING ((SELECT wedsync_is('system_admin')));
 
 CREATE POLICY balancer_loads_read ON balancer_loads FOR SELECT
     USING ((SELECT wedsync_is('system_admin', 'devops_engineer', 'developer', 'monitoring_system'))
