@@ -133,7 +133,7 @@ func TestAccessLogOfTunnels(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 		b := make([]byte, 4)
 		_, _ = io.ReadFull(buffer, b)
-		_, _ = conn.Write(append(b, b...))
+		_, _ = conn.Write(bytes.Repeat(b, 2))
 	}))
 	c := w.dial()
 	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: api.staging.localhost\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")

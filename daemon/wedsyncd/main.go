@@ -71,7 +71,7 @@ type trafficOptions struct {
 	TrafficAccessLogSample float64 `help:"Share of requests, 0 to 1, that the access log has. Requests that ended badly are always there." env:"WEDSYNC_TRAFFIC_ACCESS_LOG_SAMPLE" default:"1"`
 }
 
-func (o trafficOptions) config() (daemon.Traffic, error) {
+func (o trafficOptions) trafficConfig() (daemon.Traffic, error) {
 	t := daemon.Traffic{
 		Listen: o.TrafficListen, Domain: o.TrafficDomain, DrainTime: o.TrafficDrainTime,
 		TLS: daemon.TrafficTLS{
@@ -98,7 +98,7 @@ func (s *serveCommand) Run(ctx context.Context, o *options) error {
 	if c.HostPorts, err = portRange(s.HostPorts); err != nil {
 		return err
 	}
-	if c.Traffic, err = s.trafficOptions.config(); err != nil {
+	if c.Traffic, err = s.trafficConfig(); err != nil {
 		return err
 	}
 	c.Listen, c.DNSListen, c.Resync = s.Listen, s.DNSListen, s.Resync
