@@ -181,6 +181,16 @@ func TestRequests(t *testing.T) {
 			_, err := c.SetWeight(ctx, "api", id, api.WeightRequest{Weight: 0, Reason: "look"})
 			return err
 		}, seen{Method: "PUT", URI: "/api/containers/services/api/instances/" + id + "/weight", Body: `{"weight":0,"reason":"look"}`}},
+		{"register endpoint", func(ctx context.Context, c *client.Client) error {
+			_, err := c.RegisterEndpoint(ctx, "api", api.RegisterEndpointRequest{Environment: "staging", EndpointURL: "http://10.0.0.1:80", LoadBalancerWeight: new(0)})
+			return err
+		}, seen{Method: "POST", URI: "/api/containers/services/api/endpoints", Body: `{"environment":"staging","endpoint_url":"http://10.0.0.1:80","load_balancer_weight":0}`}},
+		{"heartbeat", func(ctx context.Context, c *client.Client) error {
+			return c.Heartbeat(ctx, "api", id, api.HeartbeatRequest{Status: api.HeartbeatCritical})
+		}, seen{Method: "PUT", URI: "/api/containers/services/api/endpoints/" + id + "/heartbeat", Body: `{"status":"critical"}`}},
+		{"deregister endpoint", func(ctx context.Context, c *client.Client) error {
+			return c.DeregisterEndpoint(ctx, "api", id)
+		}, seen{Method: "DELETE", URI: "/api/containers/services/api/endpoints/" + id}},
 		{"create route", func(ctx context.Context, c *client.Client) error {
 			_, err := c.CreateRoute(ctx, api.CreateRouteRequest{Name: "shop"})
 			return err

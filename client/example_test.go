@@ -26,6 +26,12 @@ func exampleDaemon() *httptest.Server {
 	}
 	reply("POST /api/containers/services/{name}/discover", 200, api.Service{ServiceName: "api", Environment: "staging", TotalInstances: 1, HealthyInstances: 1,
 		Instances: []api.ServiceInstance{{EndpointURL: "http://172.18.0.4:8080", IsHealthy: true, LoadBalancerWeight: 100}}})
+	mux.HandleFunc("GET /api/containers/services/stream", func(w http.ResponseWriter, _ *http.Request) {
+		told(w, snapshotEvent+serviceEvent+removedEvent)
+	})
+	reply("POST /api/containers/services/{name}/endpoints", 201, api.ServiceInstance{InstanceID: id, EndpointURL: "http://10.20.0.7:8080", External: true, TTLSeconds: 30})
+	reply("PUT /api/containers/services/{name}/endpoints/{id}/heartbeat", 204, nil)
+	reply("DELETE /api/containers/services/{name}/endpoints/{id}", 204, nil)
 	reply("POST /api/containers/routes", 201, api.Route{Name: "shop", Environment: "staging", ServiceName: "api", Hosts: []string{"shop.example.com"}, PathPrefixes: []string{"/"}})
 	definition := api.Definition{ID: "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11", Name: "wedding-api", ImageTag: "v1.4.2", Revision: 1}
 	reply("GET /api/containers/definitions", 200, api.DefinitionList{Definitions: []api.Definition{definition}, TotalCount: 1})

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -89,6 +90,16 @@ func badBodies(t *testing.T) []badRequest {
 	}
 	weigh := func(body string) request {
 		return request{method: "PUT", path: services + "/api/instances" + id + "/weight", body: body}
+	}
+	register := func(members object) request {
+		return request{method: "POST", path: services + "/api/endpoints", body: with(t, `{"environment":"staging","endpoint_url":"http://10.20.0.7:8080"}`, members)}
+	}
+	beat := func(body string) request {
+		return request{method: "PUT", path: services + "/api/endpoints" + id + "/heartbeat", body: body}
+	}
+	many := object{}
+	for n := range 65 {
+		many[fmt.Sprint("k", n)] = "v"
 	}
 	command := func(word, body string) request {
 		return request{method: "POST", path: deployments + id + "/" + word, body: body}
@@ -272,6 +283,33 @@ func badBodies(t *testing.T) []badRequest {
 		{"weight with a long reason", weigh(`{"weight":5,"reason":"` + strings.Repeat("é", 501) + `"}`), 422, "invalid", []string{"body.reason"}},
 		{"weight of nothing", weigh(`{"weight":5}`), 404, "not_found", nil},
 		{"weight by a developer", request{method: "PUT", path: services + "/api/instances" + id + "/weight", token: "developer", body: `{"weight":5}`}, 403, "forbidden", nil},
+		{"registration of nothing", request{method: "POST", path: services + "/api/endpoints", body: `{}`}, 422, "invalid", []string{"body.environment", "body.endpoint_url"}},
+		{"registration in nowhere", register(object{"environment": "qa"}), 422, "invalid", []string{"body.environment"}},
+		{"registration in the environment of another token", request{method: "POST", path: services + "/api/endpoints", token: "devops", body: register(object{"environment": "production"}).body}, 403, "forbidden", []string{"body.environment"}},
+		{"registration without port", register(object{"endpoint_url": "http://10.20.0.7"}), 422, "invalid", []string{"body.endpoint_url"}},
+		{"registration with a path", register(object{"endpoint_url": "http://10.20.0.7:80/"}), 422, "invalid", []string{"body.endpoint_url"}},
+		{"registration with bad checks", register(object{"health_check_url": "ftp://10.20.0.7/health"}), 422, "invalid", []string{"body.health_check_url"}},
+		{"registration with a password", register(object{"health_check_url": "http://u:p@10.20.0.7/health"}), 422, "invalid", []string{"body.health_check_url"}},
+		{"registration too short", register(object{"ttl_seconds": 4}), 422, "invalid", []string{"body.ttl_seconds"}},
+		{"registration too long", register(object{"ttl_seconds": 86401}), 422, "invalid", []string{"body.ttl_seconds"}},
+		{"registration of too much weight", register(object{"load_balancer_weight": 101}), 422, "invalid", []string{"body.load_balancer_weight"}},
+		{"registration with bad metadata", register(object{"metadata": object{"a b": "x", "long": strings.Repeat("x", 1025), "n": 1}}), 422, "invalid", []string{"body.metadata.a b", "body.metadata.long", "body.metadata.n"}},
+		{"registration with much metadata", register(object{"metadata": many}), 422, "invalid", []string{"body.metadata"}},
+		{"registration with more", register(object{"weight": 1}), 422, "invalid", []string{"body.weight"}},
+		{"registration by a developer", request{method: "POST", path: services + "/api/endpoints", token: "developer", body: register(nil).body}, 403, "forbidden", nil},
+		{"registration of no name", request{method: "POST", path: services + "/A_b/endpoints", body: register(nil).body}, 422, "invalid", []string{"path.service_name"}},
+		{"heartbeat of nothing", beat(""), 404, "not_found", nil},
+		{"heartbeat of another status", beat(`{"status":"warning"}`), 422, "invalid", []string{"body.status"}},
+		{"heartbeat with more", beat(`{"state":"passing"}`), 422, "invalid", []string{"body.state"}},
+		{"null as heartbeat", beat(`null`), 422, "invalid", []string{"body"}},
+		{"heartbeat that is no JSON", beat(`passing`), 400, "invalid", []string{"body"}},
+		{"heartbeat by monitoring", request{method: "PUT", path: services + "/api/endpoints" + id + "/heartbeat", token: "monitoring"}, 403, "forbidden", nil},
+		{"heartbeat with a bad UUID", request{method: "PUT", path: services + "/api/endpoints/7/heartbeat"}, 422, "invalid", []string{"path.endpoint_id"}},
+		{"deregistration of nothing", request{method: "DELETE", path: services + "/api/endpoints" + id}, 404, "not_found", nil},
+		{"watching nowhere", request{method: "GET", path: services + "/stream?environment=qa"}, 422, "invalid", []string{"query.environment"}},
+		{"watching the environment of another token", request{method: "GET", path: services + "/stream?environment=production", token: "devops"}, 403, "forbidden", []string{"query.environment"}},
+		{"watching before the registry was read", request{method: "GET", path: services + "/stream"}, 503, "unavailable", nil},
+		{"watching without a token", request{method: "GET", path: services + "/stream", token: "-"}, 401, "unauthenticated", nil},
 		{"route of nothing", request{method: "POST", path: routes, body: `{}`}, 422, "invalid", []string{"body.name", "body.environment", "body.service_name"}},
 		{"route in nowhere", route(t, object{"environment": "qa"}), 422, "invalid", []string{"body.environment"}},
 		{"route in the environment of another token", request{method: "POST", path: routes, token: "devops", body: route(t, object{"environment": "production"}).body}, 403, "forbidden", []string{"body.environment"}},

@@ -181,6 +181,14 @@ func TestRoundTrips(t *testing.T) {
 	})
 }
 
+// registerRequest asks for what another request leaves behind.
+func registerRequest(r api.RegisterEndpointRequest) api.RegisterEndpointRequest {
+	i := endpointToAPI(endpointFromAPI("api", r))
+	return api.RegisterEndpointRequest{
+		EndpointURL: i.EndpointURL, HealthCheckURL: i.HealthCheckURL, TTLSeconds: i.TTLSeconds, LoadBalancerWeight: &i.LoadBalancerWeight, Metadata: i.Metadata,
+	}
+}
+
 // createRouteRequest asks for a route like one that is there.
 func createRouteRequest(r api.Route) api.CreateRouteRequest {
 	return api.CreateRouteRequest{
@@ -212,6 +220,13 @@ func TestEveryFieldArrives(t *testing.T) {
 		i.External = !i.External
 		return i
 	}, "ServiceName", "Environment", "DefinitionID")
+	arrives(t, func(r api.RegisterEndpointRequest) fleet.Endpoint {
+		e := endpointFromAPI("api", r)
+		// What the store and the instance have.
+		e.ID, e.InstanceID, e.DefinitionID, e.DeploymentID, e.ImageTag, e.RegisteredAt, e.LastHeartbeat = "x", "x", "x", "x", "x", time.Unix(1, 0), time.Unix(1, 0)
+		return e
+	})
+	arrives(t, func(r api.HeartbeatRequest) fleet.Heartbeat { return heartbeatFromAPI("x", r, time.Unix(1, 0)) })
 	arrives(t, func(r api.DiscoverRequest) fleet.EndpointFilter { return filterFromAPI("api", r) })
 	// Stack traces are for the database only.
 	arrives(t, eventToAPI, "StackTrace")
@@ -315,7 +330,7 @@ func TestDefaults(t *testing.T) {
 func TestDefaultsAreDocumented(t *testing.T) {
 	d := definitionToAPI(definitionFromAPI(api.CreateDefinitionRequest{HealthCheckConfig: &api.HealthCheckConfig{}}))
 	route := routeToAPI(routeFromAPI(api.CreateRouteRequest{}))
-	for _, v := range []any{*d.HealthCheckConfig, d.ScalingConfig, d.RuntimeConfig, rolloutToAPI(rolloutFromAPI(api.RolloutConfig{})), createRouteRequest(route)} {
+	for _, v := range []any{*d.HealthCheckConfig, d.ScalingConfig, d.RuntimeConfig, rolloutToAPI(rolloutFromAPI(api.RolloutConfig{})), createRouteRequest(route), registerRequest(api.RegisterEndpointRequest{})} {
 		rv := reflect.ValueOf(v)
 		for i := range rv.NumField() {
 			got := fmt.Sprint(reflect.Indirect(rv.Field(i)))

@@ -57,11 +57,11 @@ func TestDocumentIsComplete(t *testing.T) {
 		}
 	})
 	slices.Sort(ids)
-	want := []string{"abortDeployment", "actOnInstance", "createDefinition", "createNetwork", "createRoute", "deleteDefinition", "deleteNetwork",
-		"deleteRoute", "deployDefinition", "discoverService", "getDefinition", "getDeployment", "getDeploymentStatus", "getHealth", "getInstance",
+	want := []string{"abortDeployment", "actOnInstance", "beatEndpoint", "createDefinition", "createNetwork", "createRoute", "deleteDefinition", "deleteNetwork",
+		"deleteRoute", "deployDefinition", "deregisterEndpoint", "discoverService", "getDefinition", "getDeployment", "getDeploymentStatus", "getHealth", "getInstance",
 		"getInstanceLogs", "getNetwork", "getReadiness", "getRoute", "listDefinitions", "listDeployments", "listEvents",
-		"listInstances", "listNetworks", "listRoutes", "listServices", "pauseDeployment", "promoteDeployment", "removeDefinition", "resumeDeployment",
-		"rollbackDeployment", "scaleManually", "setWeight", "updateDefinition", "updateNetwork", "updateRoute"}
+		"listInstances", "listNetworks", "listRoutes", "listServices", "pauseDeployment", "promoteDeployment", "registerEndpoint", "removeDefinition", "resumeDeployment",
+		"rollbackDeployment", "scaleManually", "setWeight", "updateDefinition", "updateNetwork", "updateRoute", "watchServices"}
 	if !slices.Equal(ids, want) {
 		t.Errorf("operations %q, want %q", ids, want)
 	}
@@ -155,7 +155,7 @@ func TestExamplesAreAccepted(t *testing.T) {
 	w := newWorld(t)
 	definition, network, instance, deployment := w.seed(t)
 	endpoint, route := w.seedTraffic(t)
-	replace := strings.NewReplacer("{service_name}/instances/{instance_id}", "api/instances/"+endpoint, "{service_name}", "api", "{route_id}", route,
+	replace := strings.NewReplacer("{service_name}/instances/{instance_id}", "api/instances/"+endpoint, "{endpoint_id}", endpoint, "{service_name}", "api", "{route_id}", route,
 		"{definition_id}", definition, "{network_id}", network, "{instance_id}", instance, "{deployment_id}", deployment)
 	const exampleDefinition = "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11"
 	sent := 0
@@ -182,8 +182,8 @@ func TestExamplesAreAccepted(t *testing.T) {
 			}
 		}
 	}
-	if sent != 16 {
-		t.Errorf("%d operations take a body, want 16", sent)
+	if sent != 18 {
+		t.Errorf("%d operations take a body, want 18", sent)
 	}
 }
 

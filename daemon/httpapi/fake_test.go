@@ -20,6 +20,7 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/httpapi"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/traffic"
 )
 
 // fake is a Store, a Deployer and an Authenticator in memory, for what is HTTP's
@@ -43,8 +44,11 @@ type fake struct {
 	scales      []fleet.ScaleRequest
 	commands    []string
 	weights     []string
+	beats       []fleet.Heartbeat
 	pages       []fleet.Page
 	filters     []any
+	guests      map[string]fleet.Principal // by token, beside fakePrincipals
+	noAuth      error
 	// fail is the error of every method, if it is set.
 	fail error
 	// onCall is run by every method.
@@ -58,6 +62,7 @@ func newFake() *fake {
 		instances:   map[string]fleet.Instance{},
 		deployments: map[string]fleet.Deployment{},
 		routes:      map[string]fleet.Route{},
+		guests:      map[string]fleet.Principal{},
 	}
 }
 
@@ -71,11 +76,39 @@ var fakePrincipals = map[string]fleet.Principal{
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 func (f *fake) Authenticate(_ context.Context, secret string) (fleet.Principal, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	p, ok := fakePrincipals[secret]
-	if !ok {
+	if guest, there := f.guests[secret]; there {
+		p, ok = guest, true
+	}
+	switch {
+	case f.noAuth != nil:
+		return fleet.Principal{}, f.noAuth
+	case !ok:
 		return fleet.Principal{}, fleet.ErrUnauthenticated
 	}
 	return p, nil
+}
+
+// arrive makes a token of the principal, and leave revokes it.
+func (f *fake) arrive(secret string, p fleet.Principal) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.guests[secret] = p
+}
+
+func (f *fake) leave(secret string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.guests, secret)
+}
+
+// unknown has every authentication fail; nil has them work again.
+func (f *fake) unknown(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.noAuth = err
 }
 
 // enter is the beginning of every method of the store.
@@ -380,6 +413,42 @@ func (f *fake) SetWeight(ctx context.Context, serviceName, instanceID string, we
 	return fleet.Endpoint{}, fleet.ErrNotFound
 }
 
+func (f *fake) Endpoint(ctx context.Context, id string) (fleet.Endpoint, error) {
+	rows := map[string]fleet.Endpoint{}
+	for _, e := range f.endpoints {
+		rows[e.ID] = e
+	}
+	return get(ctx, f, rows, id)
+}
+
+func (f *fake) RegisterEndpoint(ctx context.Context, e fleet.Endpoint) (fleet.Endpoint, error) {
+	leave, err := f.enter(ctx, true)
+	if err != nil {
+		return e, err
+	}
+	defer leave()
+	e.ID, e.RegisteredAt, e.LastHeartbeat = newID(), time.Now(), time.Now()
+	f.endpoints = append(f.endpoints, e)
+	return e, nil
+}
+
+func (f *fake) DeregisterEndpoint(ctx context.Context, serviceName, id string) error {
+	rows := map[string]fleet.Endpoint{}
+	for _, e := range f.endpoints {
+		if e.ServiceName == serviceName {
+			rows[e.ID] = e
+		}
+	}
+	return remove(ctx, f, rows, id)
+}
+
+// Beat implements httpapi.Heartbeats.
+func (f *fake) Beat(b fleet.Heartbeat) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.beats = append(f.beats, b)
+}
+
 func (f *fake) CreateRoute(ctx context.Context, r fleet.Route) (fleet.Route, error) {
 	leave, err := f.enter(ctx, true)
 	if err != nil {
@@ -439,18 +508,19 @@ func (e *fakeEngine) Logs(_ context.Context, _ string, since time.Time, limit in
 // world is an API over a fake.
 type world struct {
 	*fake
-	engine  *fakeEngine
-	handler http.Handler
-	log     *bytes.Buffer
+	engine   *fakeEngine
+	registry *traffic.Registry
+	handler  http.Handler
+	log      *bytes.Buffer
 }
 
 var environments = []string{"development", "staging", "production"}
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{fake: newFake(), engine: &fakeEngine{}, log: &bytes.Buffer{}}
+	w := &world{fake: newFake(), engine: &fakeEngine{}, registry: traffic.NewRegistry(), log: &bytes.Buffer{}}
 	w.handler = httpapi.New(httpapi.Config{
-		Store: w.fake, Deployer: w.fake, Engine: w.engine, Authenticator: w.fake,
+		Store: w.fake, Deployer: w.fake, Engine: w.engine, Authenticator: w.fake, Registry: w.registry, Heartbeats: w.fake,
 		Environments: environments,
 		Domain:       "wedsync.localhost",
 		Discovery:    http.HandlerFunc(w.discover),

@@ -33,7 +33,7 @@ const (
 // to here that is broken. endpoints are all those of their services, which lie next
 // to each other; gone counts those that expired a moment ago.
 func Expire(endpoints []fleet.Endpoint, gone map[fleet.Service]int, since, now time.Time) (expired, doubtful []fleet.Endpoint) {
-	for group := range services(endpoints) {
+	for group := range byService(endpoints) {
 		var silent []fleet.Endpoint
 		for _, e := range group {
 			if e.External() && now.Sub(later(e.LastHeartbeat, since)) > e.TTL+underWay {

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"iter"
 	"maps"
 	"reflect"
 	"slices"
@@ -14,13 +15,13 @@ import (
 // Registry is a receiver that keeps what is registered for whoever asks, in
 // memory. All of its methods may be called at the same time.
 type Registry struct {
-	current atomic.Pointer[registry]
+	current atomic.Pointer[registered]
 	mu      sync.Mutex // for writers of current
 }
 
-// registry is what is registered as of one moment; never changed, but that
+// registered is what is registered as of one moment; never changed, but that
 // superseded is closed when there is a newer one.
-type registry struct {
+type registered struct {
 	fleet.Registry
 	superseded chan struct{}
 	// known are the services by name, and endpoints those by identifier.
@@ -31,12 +32,12 @@ type registry struct {
 // NewRegistry makes a Registry that knows nothing yet.
 func NewRegistry() *Registry {
 	r := &Registry{}
-	r.current.Store(newRegistry(make(chan struct{})))
+	r.current.Store(newRegistered(make(chan struct{})))
 	return r
 }
 
-func newRegistry(superseded chan struct{}) *registry {
-	return &registry{
+func newRegistered(superseded chan struct{}) *registered {
+	return &registered{
 		Registry: fleet.Registry{Superseded: superseded}, superseded: superseded,
 		known: make(map[fleet.Service]fleet.RegisteredService), endpoints: make(map[string]fleet.Endpoint),
 	}
@@ -68,10 +69,10 @@ func (r *Registry) Receive(t fleet.Traffic) {
 
 // successor is the registry of endpoints, and whether a service of it differs.
 // Services that do not keep their index.
-func (g *registry) successor(endpoints []fleet.Endpoint, index uint64) (next *registry, changed bool) {
-	next = newRegistry(make(chan struct{}))
+func (g *registered) successor(endpoints []fleet.Endpoint, index uint64) (next *registered, changed bool) {
+	next = newRegistered(make(chan struct{}))
 	next.Index = index
-	for group := range services(endpoints) {
+	for group := range byService(endpoints) {
 		s := fleet.RegisteredService{Service: group[0].Service(), Index: index, Endpoints: group}
 		if was, ok := g.known[s.Service]; ok && slices.EqualFunc(was.Endpoints, group, sameEndpoint) {
 			s.Index = was.Index
@@ -87,8 +88,8 @@ func (g *registry) successor(endpoints []fleet.Endpoint, index uint64) (next *re
 	return next, changed || len(next.Services) != len(g.Services)
 }
 
-// services yields the endpoints of each service, which lie next to each other.
-func services(endpoints []fleet.Endpoint) func(yield func([]fleet.Endpoint) bool) {
+// byService yields the endpoints of each service, which lie next to each other.
+func byService(endpoints []fleet.Endpoint) iter.Seq[[]fleet.Endpoint] {
 	return func(yield func([]fleet.Endpoint) bool) {
 		for len(endpoints) > 0 {
 			n := 1
