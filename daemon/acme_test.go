@@ -309,6 +309,88 @@ func servedChallenge(log, kind string) bool {
 	return false
 }
 
+// TestACMESharesChallenges: the authority may meet another daemon than the one
+// that asked it, and clients of all daemons wait for one order.
+func TestACMESharesChallenges(t *testing.T) {
+	a := newAuthority(t)
+	settings := []string{
+		"WEDSYNC_TRAFFIC_ACME=true", "WEDSYNC_TRAFFIC_ACME_CA=" + a.directory, "WEDSYNC_TRAFFIC_ACME_CA_ROOT=" + a.rootFile,
+	}
+	// Different hosts leave HTTP-01 alone.
+	first, second := "127.0.0.2:"+strconv.Itoa(freePort(t)), "127.0.0.2:"+strconv.Itoa(freePort(t))
+	f := &fixture{DaemonHandle: testenv.Daemon(t, testenv.WithEnvironment(append(settings, "WEDSYNC_TRAFFIC_TLS_LISTEN="+first)...))}
+	f.client = f.Client(t)
+	other := f.Another(t, testenv.WithEnvironment(append(settings, "WEDSYNC_TRAFFIC_TLS_LISTEN="+second)...))
+	a.start(t, portOf(t, other.Traffic), 1)
+	f.answers(t, "shop", "hello")
+	if _, err := f.client.CreateRoute(t.Context(), api.CreateRouteRequest{
+		Name: "shop", Environment: "staging", ServiceName: "shop", Hosts: []string{"shop.example.com"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range []string{f.Traffic, other.Traffic} {
+		eventually(t, "the route is known", func() bool { return statusOf(t, address, "shop.example.com") == http.StatusOK })
+	}
+	serials := make(chan string)
+	for k := range 6 {
+		go func() {
+			_, serial, err := visit(a, []string{first, second}[k%2], "shop.example.com")
+			if err != nil {
+				serial = err.Error()
+			}
+			serials <- serial
+		}()
+	}
+	serial := <-serials
+	for range 5 {
+		if other := <-serials; other != serial {
+			t.Errorf("got the certificates %s and %s", serial, other)
+		}
+	}
+	if n := a.issued(); n != 1 {
+		t.Errorf("issued %d certificates, want one", n)
+	}
+}
+
+// TestACMELeavesFailedHostsAlone: an authority that has refused a host is not
+// asked again by the next client, and plain requests go on.
+func TestACMELeavesFailedHostsAlone(t *testing.T) {
+	a := newAuthority(t)
+	secure := "127.0.0.1:" + strconv.Itoa(freePort(t))
+	f := &fixture{DaemonHandle: testenv.Daemon(t, testenv.WithEnvironment(
+		"WEDSYNC_TRAFFIC_ACME=true", "WEDSYNC_TRAFFIC_ACME_CA="+a.directory, "WEDSYNC_TRAFFIC_ACME_CA_ROOT="+a.rootFile,
+		"WEDSYNC_TRAFFIC_TLS_LISTEN="+secure,
+	))}
+	f.client = f.Client(t)
+	closed := freePort(t)
+	a.start(t, closed, closed)
+	f.answers(t, "shop", "hello")
+	if _, err := f.client.CreateRoute(t.Context(), api.CreateRouteRequest{
+		Name: "shop", Environment: "staging", ServiceName: "shop", Hosts: []string{"shop.example.com"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the route is known", func() bool { return statusOf(t, f.Traffic, "shop.example.com") == http.StatusOK })
+	if _, _, err := visit(a, secure, "shop.example.com"); err == nil {
+		t.Fatal("there is a certificate")
+	}
+	ordered := a.ordered()
+	if ordered == 0 {
+		t.Fatal("the authority was not asked")
+	}
+	for range 5 {
+		if _, _, err := visit(a, secure, "shop.example.com"); err == nil {
+			t.Fatal("there is a certificate")
+		}
+	}
+	if n := a.ordered(); n != ordered {
+		t.Errorf("%d orders after the first client, %d after others", ordered, n)
+	}
+	if status := statusOf(t, f.Traffic, "shop.example.com"); status != http.StatusOK {
+		t.Errorf("without TLS: status %d", status)
+	}
+}
+
 // answers registers a server of the test's as the service's only endpoint in staging.
 func (f *fixture) answers(t *testing.T, service, text string) {
 	t.Helper()

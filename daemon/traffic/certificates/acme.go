@@ -78,7 +78,7 @@ func New(c Config) (*ACME, error) {
 		Capacity:         maxCached, Logger: log,
 	})
 	a.config = certmagic.New(a.cache, certmagic.Config{
-		Storage: newStorage(c.Store), Logger: log,
+		Storage: NewStorage(c.Store), Logger: log,
 		OnDemand: &certmagic.OnDemandConfig{DecisionFunc: a.decide},
 	})
 	directory := c.Directory
