@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -138,9 +139,11 @@ func TestAccessLogOfTunnels(t *testing.T) {
 	c := w.dial()
 	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: api.staging.localhost\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 	answer := bufio.NewReader(c)
-	if _, err := http.ReadResponse(answer, nil); err != nil {
+	res, err := http.ReadResponse(answer, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = res.Body.Close() }()
 	_, _ = io.WriteString(c, "ping")
 	if b, err := io.ReadAll(answer); err != nil || !strings.HasSuffix(string(b), "pingping") {
 		t.Fatalf("got %q, %v", b, err)
@@ -287,6 +290,6 @@ func BenchmarkAccessLog(b *testing.B) {
 	r, _ := http.NewRequest(http.MethodGet, "http://unknown.example.com/some/path", nil)
 	r.RemoteAddr = "127.0.0.1:1"
 	for b.Loop() {
-		l.record(blank{http.Header{}}, r, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) })
+		l.record(blank{http.Header{}}, r, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	}
 }
