@@ -57,7 +57,7 @@ func TestWatchServices(t *testing.T) {
 	if got, want := watched(t.Context(), newClient(t, srv.URL), 3), []string{"7: all 1", "8: web", "9: -api"}; !slices.Equal(got, want) {
 		t.Errorf("told %q, want %q", got, want)
 	}
-	if got := srv.all()[0]; got.Method != "GET" || got.URI != "/api/containers/services/stream?environment=staging&service_name=api" || got.Authorization != "Bearer "+testToken {
+	if got := srv.all()[0]; got.Method != http.MethodGet || got.URI != "/api/containers/services/stream?environment=staging&service_name=api" || got.Authorization != "Bearer "+testToken {
 		t.Errorf("asked %+v", got)
 	}
 }
@@ -139,7 +139,7 @@ func (s *silentTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}()
 	answer := httptest.NewRecorder()
 	answer.Header().Set("Content-Type", "text/event-stream")
-	answer.WriteHeader(200)
+	answer.WriteHeader(http.StatusOK)
 	resp := answer.Result()
 	resp.Body, resp.Request = body, r
 	return resp, nil

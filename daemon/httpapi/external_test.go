@@ -42,7 +42,7 @@ func TestExternalEndpointLife(t *testing.T) {
 // looked up.
 func TestHeartbeat(t *testing.T) {
 	w := newWorld(t)
-	known, new, instance, production := newID(), newID(), newID(), newID()
+	known, fresh, instance, production := newID(), newID(), newID(), newID()
 	of := func(id, environment string) fleet.Endpoint {
 		return fleet.Endpoint{ID: id, ServiceName: "api", Environment: environment, TTL: time.Minute}
 	}
@@ -62,14 +62,14 @@ func TestHeartbeat(t *testing.T) {
 		{"empty", "api", known, "{}", 204, fleet.HeartbeatPassing, 0},
 		{"passing", "api", known, `{"status":"passing"}`, 204, fleet.HeartbeatPassing, 0},
 		{"critical", "api", known, `{"status":"critical"}`, 204, fleet.HeartbeatCritical, 0},
-		{"just registered", "api", new, "", 204, fleet.HeartbeatPassing, 1},
+		{"just registered", "api", fresh, "", 204, fleet.HeartbeatPassing, 1},
 		{"of another service", "web", known, "", 404, "", 0},
 		{"of an instance", "api", instance, "", 409, "", 0},
 		{"of another environment", "api", production, "", 404, "", 0},
 		{"of nothing", "api", newID(), "", 404, "", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w.endpoints, w.beats, w.calls = []fleet.Endpoint{of(new, "staging")}, nil, nil
+			w.endpoints, w.beats, w.calls = []fleet.Endpoint{of(fresh, "staging")}, nil, nil
 			began := time.Now()
 			answer := beat(tt.service, tt.id, tt.body)
 			if answer.Code != tt.status || len(w.calls) != tt.asked {
@@ -90,7 +90,7 @@ func TestHeartbeat(t *testing.T) {
 	if got := beat("api", known, ""); got.Code != 204 {
 		t.Errorf("while the database is away: %d %s", got.Code, got.Body)
 	}
-	if p := problem(t, beat("api", new, "")); p.Status != 503 {
+	if p := problem(t, beat("api", fresh, "")); p.Status != 503 {
 		t.Errorf("of an endpoint that only the database knows: %+v", p)
 	}
 }

@@ -17,4 +17,11 @@
 // instance a moment before looks again once it has counted itself: the last look
 // at draining comes after the count, so that none slips in between. Where nobody
 // is left of those it knew of, it looks in the newest table.
+//
+// Endpoints that wedsyncd does not run are there as long as their heartbeats come:
+//
+//	API → Heartbeats (of every daemon) → database → Sweeper (of the leader) → Expire (pure)
+//	                                                     └ probes, where many would go
+//
+// The Registry is one more receiver, for those who look things up and watch.
 package traffic
