@@ -80,8 +80,11 @@ func TestHeartbeatsWithoutDatabase(t *testing.T) {
 			h.Beat(fleet.Heartbeat{EndpointID: "b", Status: fleet.HeartbeatCritical, At: last})
 			pass(100 * time.Millisecond)
 		}
-		if len(h.pending) != 2 {
-			t.Errorf("%d are kept, want 2", len(h.pending))
+		h.mu.Lock()
+		kept := len(h.pending)
+		h.mu.Unlock()
+		if kept != 2 {
+			t.Errorf("%d are kept, want 2", kept)
 		}
 		r.set(nil)
 		pass(time.Second)
