@@ -141,6 +141,12 @@ func TestTexts(t *testing.T) {
 		{"PathPrefix", grammar.PathPrefix,
 			[]string{"/", "/api", "/api/v1", "/a.b/~c", "/a:b", "/" + strings.Repeat("a", 1023)},
 			[]string{"", "api", "/api/", "//", "/a//b", "/a/../b", "/.", "/a b", "/a?b", "/a#b", "/a%20b", "/ä", "/a\n", "/" + strings.Repeat("a", 1024)}},
+		{"MetadataKey", grammar.MetadataKey,
+			[]string{"zone", "Zone_1", "traefik.http.routers.a.rule", "a/b", "0", strings.Repeat("a", 128)},
+			[]string{"", "a b", "-a", ".a", "a=b", "ä", "a\n", strings.Repeat("a", 129)}},
+		{"HealthCheckURL", grammar.HealthCheckURL,
+			[]string{"http://10.20.0.7:8080/health?full=1", "https://example.com", "http://[::1]:80/"},
+			[]string{"", "/health", "10.20.0.7:80", "ftp://a/b", "http://", "http:///health", "http://u@a/", "http://u:p@a/", "http://a/#b", "http://a:x/", "http://a b/", "http://a/\n"}},
 		{"EndpointURL", grammar.EndpointURL,
 			[]string{"http://10.20.0.7:8080", "https://db.example.com:443", "http://[fd00::2]:80", "http://localhost:1"},
 			[]string{"", "10.20.0.7:8080", "http://10.20.0.7", "ftp://a.b:80", "http://a.b:80/", "http://a.b:80?x", "http://u@a.b:80", "http://a.b:0", "http://a.b:65536", "http://a.b:080", "http://:80", "http://a b:80", "http://fd00::2:80", "http://[10.0.0.1]:80", "http://[a.b]:80"}},
@@ -237,6 +243,8 @@ func TestMessages(t *testing.T) {
 		{grammar.Host("a.example.com:80"), []string{"port", "shop.example.com"}},
 		{grammar.PathPrefix("/api/"), []string{`write "/api"`}},
 		{grammar.PathPrefix("api"), []string{"slash", "/api"}},
+		{grammar.MetadataKey("a b"), []string{`"a b"`, "zone"}},
+		{grammar.HealthCheckURL("ftp://a/b"), []string{`"ftp://a/b"`, "http://10.20.0.7:8080/health"}},
 		{grammar.EndpointURL("a:1"), []string{"http://10.20.0.7:8080"}},
 	}
 	for _, tc := range tests {

@@ -90,6 +90,8 @@ func FuzzRoutingNames(f *testing.F) {
 			{"Host", grammar.Host(s), 253, "ABCXYZ:/_*@ \r\n\x00"},
 			{"PathPrefix", grammar.PathPrefix(s), 1024, "%?#\\ \r\n\x00"},
 			{"EndpointURL", grammar.EndpointURL(s), 1 << 20, "@?#% \r\n\x00"},
+			{"HealthCheckURL", grammar.HealthCheckURL(s), 1 << 20, "\r\n\x00"},
+			{"MetadataKey", grammar.MetadataKey(s), 128, "=:@?#% \r\n\x00\""},
 		})
 		if grammar.Host(s) == nil && grammar.Domain(s) != nil {
 			t.Errorf("%q is a host but no domain", s)
