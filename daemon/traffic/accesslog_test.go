@@ -51,9 +51,8 @@ func (p *paper) lines(t testing.TB) (all []map[string]any) {
 func logged(t testing.TB, sample float64) (*world, *paper) {
 	t.Helper()
 	p := &paper{}
-	w := newWorld(t)
 	l := NewAccessLog(p, sample, slog.New(slog.DiscardHandler))
-	w.Balancer = NewBalancer(Config{Domain: testDomain, Logger: slog.New(slog.DiscardHandler), AccessLog: l})
+	w := stillWorld(t, Config{AccessLog: l})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

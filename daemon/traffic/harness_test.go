@@ -29,21 +29,33 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	w := &world{t: t, Balancer: NewBalancer(Config{Domain: testDomain, Logger: log})}
+	w := stillWorld(t, Config{})
+	w.addr = w.serve(w.Serve)
+	return w
+}
+
+// stillWorld is a world that does not serve yet.
+func stillWorld(t testing.TB, c Config) *world {
+	t.Helper()
+	c.Domain, c.Logger = testDomain, slog.New(slog.DiscardHandler)
+	return &world{t: t, Balancer: NewBalancer(c)}
+}
+
+// serve serves on a port of its own until the test ends.
+func (w *world) serve(f func(context.Context, net.Listener, time.Duration) error) string {
+	w.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	w.addr = l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- w.Serve(ctx, l, 0) }()
-	t.Cleanup(func() {
+	go func() { done <- f(ctx, l, 0) }()
+	w.t.Cleanup(func() {
 		cancel()
 		<-done
 	})
-	return w
+	return l.Addr().String()
 }
 
 // instance adds a healthy instance of a service of environment staging and returns its id.

@@ -101,7 +101,10 @@ type secureWorld struct {
 
 func newSecureWorld(t testing.TB, set func(*TLSConfig), pairs ...[]string) *secureWorld {
 	t.Helper()
-	s := &secureWorld{world: newWorld(t), authority: newAuthority(t), dir: t.TempDir()}
+	s := &secureWorld{
+		world:     stillWorld(t, Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}}),
+		authority: newAuthority(t), dir: t.TempDir(),
+	}
 	for k, hosts := range pairs {
 		s.pair(t, s.dir, fmt.Sprintf("pair-%d", k), hosts...)
 	}
@@ -109,8 +112,6 @@ func newSecureWorld(t testing.TB, set func(*TLSConfig), pairs ...[]string) *secu
 	if set != nil {
 		set(&c)
 	}
-	// Another balancer, which nothing serves yet: UseTLS comes first.
-	s.Balancer = NewBalancer(Config{Domain: testDomain, Logger: s.log, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.2/32")}})
 	if err := s.UseTLS(c); err != nil {
 		t.Fatal(err)
 	}
@@ -118,23 +119,6 @@ func newSecureWorld(t testing.TB, set func(*TLSConfig), pairs ...[]string) *secu
 	s.addr = s.serve(s.Serve)
 	s.tlsAddr = s.serve(s.ServeTLS)
 	return s
-}
-
-// serve serves on a port of its own until the test ends.
-func (w *world) serve(f func(context.Context, net.Listener, time.Duration) error) string {
-	w.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- f(ctx, l, 0) }()
-	w.t.Cleanup(func() {
-		cancel()
-		<-done
-	})
-	return l.Addr().String()
 }
 
 // browser is a client that finds every host at the balancer.
@@ -442,7 +426,7 @@ func TestRefusesBadPairsAtStart(t *testing.T) {
 		}
 		a.pair(t, dir, "x", "a.example.com")
 		test.spoil(dir)
-		err := newWorld(t).UseTLS(TLSConfig{Certificates: dir})
+		err := stillWorld(t, Config{}).UseTLS(TLSConfig{Certificates: dir})
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want an error that says %q", name, err, test.want)
 		}
