@@ -641,3 +641,56 @@ func TestServeTLSEnds(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// tired is a listener whose next Accepts fail, for a while.
+type tired struct {
+	net.Listener
+	failures atomic.Int32
+}
+
+// tiredError is an error of the kind that a server waits for to pass.
+type tiredError struct{}
+
+func (tiredError) Error() string   { return "too many open files" }
+func (tiredError) Timeout() bool   { return false }
+func (tiredError) Temporary() bool { return true }
+
+func (l *tired) Accept() (net.Conn, error) {
+	if l.failures.Add(-1) >= 0 {
+		return nil, tiredError{}
+	}
+	return l.Listener.Accept()
+}
+
+func TestGoesOnAfterAcceptFails(t *testing.T) {
+	s := newSecureWorld(t, nil, []string{"api.staging.localhost"})
+	s.instance("api", says("hello"))
+	s.tlsAddr = s.serve(func(ctx context.Context, l net.Listener, d time.Duration) error {
+		l2 := &tired{Listener: l}
+		l2.failures.Store(3)
+		return s.ServeTLS(ctx, l2, d)
+	})
+	res, err := s.browser(false).Get("https://api.staging.localhost/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if body := whole(t, res); body != "hello" {
+		t.Errorf("got %q", body)
+	}
+}
+
+// A listener that fails for good ends the server with an error.
+func TestEndsWhenItsListenerDoes(t *testing.T) {
+	s := newSecureWorld(t, nil, []string{"api.staging.localhost"})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.ServeTLS(t.Context(), l, 0) }()
+	_ = l.Close()
+	if err := <-served; err == nil {
+		t.Error("it ended without an error")
+	}
+}
