@@ -158,15 +158,15 @@ func fetch(rootFile, url string) ([]byte, bool) {
 	return body, err == nil && res.StatusCode == http.StatusOK
 }
 
-// selfSigned writes a certificate for 127.0.0.1 that vouches for itself.
-func selfSigned(t *testing.T, crt, key string) {
+// selfSigned writes a certificate for 127.0.0.1, and hosts, that vouches for itself.
+func selfSigned(t *testing.T, crt, key string, hosts ...string) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: hosts, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	raw, err := x509.CreateCertificate(rand.Reader, template, template, k.Public(), k)
@@ -307,6 +307,55 @@ func servedChallenge(log, kind string) bool {
 		}
 	}
 	return false
+}
+
+// TestGivenCertificates: files instead of an authority, redirects and the access log.
+func TestGivenCertificates(t *testing.T) {
+	dir := t.TempDir()
+	crt := filepath.Join(dir, "services.crt")
+	selfSigned(t, crt, filepath.Join(dir, "services.key"), "*.staging.localhost")
+	a := &authority{roots: x509.NewCertPool()}
+	text, err := os.ReadFile(crt)
+	if err != nil || !a.roots.AppendCertsFromPEM(text) {
+		t.Fatal("cannot trust the certificate", err)
+	}
+	port, accessLog := freePort(t), filepath.Join(t.TempDir(), "access.log")
+	secure := "127.0.0.1:" + strconv.Itoa(port)
+	f := &fixture{DaemonHandle: testenv.Daemon(t, testenv.WithEnvironment(
+		"WEDSYNC_TRAFFIC_TLS_LISTEN="+secure, "WEDSYNC_TRAFFIC_TLS_CERTIFICATES="+dir, "WEDSYNC_TRAFFIC_REDIRECT=true",
+		"WEDSYNC_TRAFFIC_REDIRECT_PORT=8443", "WEDSYNC_TRAFFIC_ACCESS_LOG="+accessLog, "WEDSYNC_TRAFFIC_ACCESS_LOG_SAMPLE=0.999999999",
+	))}
+	f.answers(t, "shop", "hello")
+	eventually(t, "the service is known", func() bool {
+		body, _, err := visit(a, secure, "shop.staging.localhost")
+		return err == nil && body == "hello"
+	})
+	if status := statusOf(t, f.Traffic, "shop.staging.localhost"); status != http.StatusPermanentRedirect {
+		t.Errorf("without TLS: status %d, want 308", status)
+	}
+	f.Stop()
+	lines, err := os.ReadFile(accessLog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"proto":"HTTP/2.0","tls":true,"status":200,`, `"tls":false,"status":308,`, `"service":"shop","environment":"staging"`} {
+		if !bytes.Contains(lines, []byte(want)) {
+			t.Errorf("the access log is without %s:\n%s", want, lines)
+		}
+	}
+	// A certificate that cannot be read ends a daemon that starts.
+	if err := os.WriteFile(crt, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.Launch(t)
+	select {
+	case <-f.Exited():
+	case <-time.After(patience):
+		t.Fatal("it runs without its certificate")
+	}
+	if !strings.Contains(f.Log(), "read certificates: pair "+strings.TrimSuffix(crt, ".crt")) {
+		t.Errorf("the log does not tell of the certificate:\n%s", f.Log())
+	}
 }
 
 // TestACMESharesChallenges: the authority may meet another daemon than the one
