@@ -35,8 +35,8 @@ type Config struct {
 	// BootstrapToken is the first administrator's token; empty means one is made
 	// once and kept in <DataDir>/admin.token.
 	BootstrapToken string
-	// SecretKey, 64 hexadecimal digits, encrypts registry credentials; empty means one is made
-	// once and kept in <DataDir>/secret.key. Daemons that share a database need the same.
+	// SecretKey, 64 hexadecimal digits, encrypts registry credentials and certificates; empty
+	// means one is made once and kept in <DataDir>/secret.key. Daemons that share a database need the same.
 	SecretKey string
 	// Environments are the names that may be deployed into.
 	Environments []string

@@ -19,7 +19,7 @@ const (
 	secretKeyFile  = "secret.key"
 )
 
-// secretKey is the key that encrypts registry credentials.
+// secretKey is the key that encrypts registry credentials and certificates.
 func (c Config) secretKey() ([]byte, error) {
 	text := c.SecretKey
 	if text == "" {

@@ -146,15 +146,15 @@ func (b *balance) serve(ctx context.Context) error {
 			b.access.Run(logging)
 		}
 	}()
+	if b.acme != nil {
+		go b.acme.Run(logging)
+	}
 	group, serving := errgroup.WithContext(ctx)
 	group.Go(func() error { return b.balancer.Serve(serving, b.listener, b.drain) })
 	if b.secure != nil {
 		group.Go(func() error { return b.balancer.ServeTLS(serving, b.secure, b.drain) })
 	}
 	err := group.Wait()
-	if b.acme != nil {
-		b.acme.Stop()
-	}
 	stop()
 	<-logged
 	return errors.Join(err, b.file.Close())

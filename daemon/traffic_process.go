@@ -43,7 +43,7 @@ func RunTraffic(ctx context.Context, c Config, s Sockets, ready func() error) er
 	if err := prepare(c); err != nil {
 		return err
 	}
-	store := &lateStore{open: func(ctx context.Context) (*postgres.Store, error) { return c.openRunning(ctx) }}
+	store := &lateStore{open: c.openRunning}
 	defer store.close()
 	path := filepath.Join(c.DataDir, snapshotFile)
 	b, err := c.newBalance(s.Traffic, s.Secure, store, traffic.NewSnapshotFile(path, c.Logger))

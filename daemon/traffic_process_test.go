@@ -27,8 +27,8 @@ type visitors struct {
 	gone     sync.WaitGroup
 }
 
-// visit has clients ask a service of staging, over connections that they keep.
-func visit(t *testing.T, address, service string, clients int) *visitors {
+// keepAsking has clients ask a service of staging, over connections that they keep.
+func keepAsking(t *testing.T, address, service string, clients int) *visitors {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	v := &visitors{failures: make(chan error, 1000), stop: cancel}
@@ -113,7 +113,7 @@ func TestBalancerApart(t *testing.T) {
 		return askOnce(http.DefaultTransport, http.MethodGet, "http://"+f.Traffic+"/version", "api.staging.localhost", "") == nil
 	})
 
-	v := visit(t, f.Traffic, "api", 8)
+	v := keepAsking(t, f.Traffic, "api", 8)
 	v.more(t, 200)
 	f.Kill()
 	v.more(t, 200)

@@ -34,7 +34,7 @@ type Config struct {
 	// first. An unprivileged login is the stronger of the two, because nothing
 	// that is sent through it can get the owner's rights back.
 	URL string
-	// SecretKey, SecretKeySize random bytes, encrypts registry credentials.
+	// SecretKey, SecretKeySize random bytes, encrypts registry credentials and certificates.
 	SecretKey []byte
 	// HostPortMin and HostPortMax are the range that host ports are leased from,
 	// inclusive; 20000 to 29999 when zero.

@@ -71,6 +71,8 @@ func seedRows(t *testing.T, conn *pgx.Conn) {
 func seedTraffic(t *testing.T, conn *pgx.Conn) {
 	t.Helper()
 	exec(t, conn, `INSERT INTO traffic_followers (id, name) VALUES ('`+followerID+`', 'a daemon')`)
+	exec(t, conn, `INSERT INTO certificates (key, value) VALUES ('seed', '\x00')`)
+	exec(t, conn, `INSERT INTO certificate_locks (name, holder, expires_at) VALUES ('seed', 'somebody', now())`)
 	for n, env := range seedEnvironments {
 		exec(t, conn, `INSERT INTO routes (id, name, environment, service_name, path_prefixes) VALUES ($1, 'api', $2, 'api', '{/}')`, fmt.Sprintf(routeID, n), env)
 		exec(t, conn, `INSERT INTO route_hosts (host, environment) VALUES ($1 || '.example.com', $1)`, env)
@@ -166,6 +168,14 @@ var accesses = []access{
 			VALUES ('` + followerID + `', gen_random_uuid(), 'api', ` + environmentOf + `, 1, 0, 0, 1, 2, 3, now())`,
 		inserters: []fleet.Role{admin}, update: `UPDATE balancer_loads SET in_flight = in_flight + 1`, updaters: []fleet.Role{admin},
 		remove: `DELETE FROM balancer_loads WHERE in_flight >= 0`, removers: []fleet.Role{admin}},
+	{table: "certificates", global: 1, readers: []fleet.Role{admin}, ignoresEnvironments: true,
+		insert: `INSERT INTO certificates (key, value) VALUES ('new', '\x01')`, inserters: []fleet.Role{admin},
+		update: `UPDATE certificates SET value = '\x02'`, updaters: []fleet.Role{admin},
+		remove: `DELETE FROM certificates`, removers: []fleet.Role{admin}},
+	{table: "certificate_locks", global: 1, readers: []fleet.Role{admin}, ignoresEnvironments: true,
+		insert: `INSERT INTO certificate_locks (name, holder, expires_at) VALUES ('new', 'me', now())`, inserters: []fleet.Role{admin},
+		update: `UPDATE certificate_locks SET expires_at = now()`, updaters: []fleet.Role{admin},
+		remove: `DELETE FROM certificate_locks`, removers: []fleet.Role{admin}},
 	{table: "scaling_policies", scoped: 1, readers: everyRole,
 		insert: `INSERT INTO scaling_policies (definition_id, environment, policy_name, scaling_type, trigger_metric, scale_up_threshold, scale_down_threshold, scale_up_adjustment, scale_down_adjustment)
 			VALUES ('` + definitionID + `', ` + environmentOf + `, 'new', 'horizontal', 'cpu', 80, 20, 1, 1)`,

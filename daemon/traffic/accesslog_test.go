@@ -133,14 +133,16 @@ func TestAccessLogOfTunnels(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 		b := make([]byte, 4)
 		_, _ = io.ReadFull(buffer, b)
-		_, _ = conn.Write(append(b, b...))
+		_, _ = conn.Write(bytes.Repeat(b, 2))
 	}))
 	c := w.dial()
 	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: api.staging.localhost\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 	answer := bufio.NewReader(c)
-	if _, err := http.ReadResponse(answer, nil); err != nil {
+	res, err := http.ReadResponse(answer, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = res.Body.Close() }()
 	_, _ = io.WriteString(c, "ping")
 	if b, err := io.ReadAll(answer); err != nil || !strings.HasSuffix(string(b), "pingping") {
 		t.Fatalf("got %q, %v", b, err)
@@ -287,6 +289,6 @@ func BenchmarkAccessLog(b *testing.B) {
 	r, _ := http.NewRequest(http.MethodGet, "http://unknown.example.com/some/path", nil)
 	r.RemoteAddr = "127.0.0.1:1"
 	for b.Loop() {
-		l.record(blank{http.Header{}}, r, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) })
+		l.record(blank{http.Header{}}, r, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	}
 }

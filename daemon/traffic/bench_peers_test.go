@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 
 // balanceForBench is the balancer as a process of its own, as the peers are.
 func balanceForBench(listen string, backends []string) error {
-	b := NewBalancer(Config{Domain: "localhost", Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	b := NewBalancer(Config{Domain: "localhost", Logger: slog.New(slog.DiscardHandler)})
 	var t fleet.Traffic
 	for k, address := range backends {
 		t.Endpoints = append(t.Endpoints, fleet.Endpoint{

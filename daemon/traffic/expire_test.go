@@ -145,6 +145,13 @@ type rows struct {
 	fail      error
 }
 
+// copied is what the rows are now; whoever writes them may go on.
+func (r *rows) copied() *rows {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return &rows{endpoints: maps.Clone(r.endpoints), healthy: maps.Clone(r.healthy), expiries: slices.Clone(r.expiries), writes: r.writes}
+}
+
 func rowsOf(endpoints ...fleet.Endpoint) *rows {
 	r := &rows{endpoints: map[string]fleet.Endpoint{}, healthy: map[string]fleet.HeartbeatStatus{}}
 	for _, e := range endpoints {
@@ -260,8 +267,8 @@ func TestSweeperGivesATTLAtFirst(t *testing.T) {
 		wantRows(t, r, "a TTL after the lead began", "api-0", "api-1", "api-2")
 		pass(2 * time.Second)
 		wantRows(t, r, "after that", "api-1", "api-2")
-		if want := []fleet.Expiry{{EndpointID: "api-0"}}; !slices.Equal(r.expiries, want) {
-			t.Errorf("expired %+v, want %+v", r.expiries, want)
+		if want := []fleet.Expiry{{EndpointID: "api-0"}}; !slices.Equal(r.copied().expiries, want) {
+			t.Errorf("expired %+v, want %+v", r.copied().expiries, want)
 		}
 	})
 }
@@ -318,25 +325,30 @@ func TestSweeperAsks(t *testing.T) {
 		}
 		return nil
 	}
+	seen := func() map[string]int {
+		mu.Lock()
+		defer mu.Unlock()
+		return maps.Clone(asked)
+	}
 	silent := func(now time.Time) *rows {
 		return rowsOf(endpointOf("api", 0, 0, 30*time.Second, now), endpointOf("api", 1, 0, 30*time.Second, now), endpointOf("api", 2, 0, 30*time.Second, now))
 	}
 	sweeping(t, silent, probe, func(r *rows) {
 		pass(34 * time.Second)
 		wantRows(t, r, "after a TTL", "api-0", "api-2")
-		if want := []fleet.Expiry{{EndpointID: "api-1", Probe: "connection refused"}}; !slices.Equal(r.expiries, want) {
-			t.Errorf("expired %+v, want %+v", r.expiries, want)
+		if want := []fleet.Expiry{{EndpointID: "api-1", Probe: "connection refused"}}; !slices.Equal(r.copied().expiries, want) {
+			t.Errorf("expired %+v, want %+v", r.copied().expiries, want)
 		}
-		if r.healthy["api-0"] != fleet.HeartbeatSilent {
-			t.Errorf("an answer says %q about health", r.healthy["api-0"])
+		if r.copied().healthy["api-0"] != fleet.HeartbeatSilent {
+			t.Errorf("an answer says %q about health", r.copied().healthy["api-0"])
 		}
 		pass(30 * time.Second)
-		if want := map[string]int{"api-0": 1, "api-1": 1, "api-2": 1}; !maps.Equal(asked, want) {
-			t.Errorf("asked %v, want %v", asked, want)
+		if want := map[string]int{"api-0": 1, "api-1": 1, "api-2": 1}; !maps.Equal(seen(), want) {
+			t.Errorf("asked %v, want %v", seen(), want)
 		}
 		pass(5 * time.Second)
-		if want := map[string]int{"api-0": 2, "api-1": 1, "api-2": 2}; !maps.Equal(asked, want) {
-			t.Errorf("a TTL later asked %v, want %v", asked, want)
+		if want := map[string]int{"api-0": 2, "api-1": 1, "api-2": 2}; !maps.Equal(seen(), want) {
+			t.Errorf("a TTL later asked %v, want %v", seen(), want)
 		}
 	})
 }

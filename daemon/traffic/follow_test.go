@@ -3,7 +3,6 @@ package traffic
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -127,7 +126,7 @@ func (l *listener) free(id string) {
 // follow runs a follower for the test.
 func follow(t *testing.T, r *storedTraffic, meter Meter, idle chan struct{}, receivers ...Receiver) *Follower {
 	t.Helper()
-	f := NewFollower(FollowerConfig{Store: r, Receivers: receivers, Meter: meter, Idle: idle, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	f := NewFollower(FollowerConfig{Store: r, Receivers: receivers, Meter: meter, Idle: idle, Logger: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()
@@ -266,7 +265,7 @@ func TestWritesLoadsEverySecond(t *testing.T) {
 }
 
 func TestSnapshotFile(t *testing.T) {
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	path := filepath.Join(t.TempDir(), "traffic.json")
 	if _, found, err := ReadSnapshot(path); found || err != nil {
 		t.Fatalf("no file: %v, %v", found, err)

@@ -38,16 +38,16 @@ func TestHeartbeatsAreBatched(t *testing.T) {
 			}
 			pass(10 * time.Millisecond)
 		}
-		if r.writes != 0 {
-			t.Errorf("%d writes within half a second", r.writes)
+		if r.copied().writes != 0 {
+			t.Errorf("%d writes within half a second", r.copied().writes)
 		}
 		pass(600 * time.Millisecond)
-		if r.writes != 1 || len(r.endpoints) != 3 {
-			t.Errorf("%d writes of %v, want one of three", r.writes, r.endpoints)
+		if r.copied().writes != 1 || len(r.copied().endpoints) != 3 {
+			t.Errorf("%d writes of %v, want one of three", r.copied().writes, r.copied().endpoints)
 		}
 		pass(5 * time.Second)
-		if r.writes != 1 {
-			t.Errorf("%d writes, though nothing came", r.writes)
+		if r.copied().writes != 1 {
+			t.Errorf("%d writes, though nothing came", r.copied().writes)
 		}
 	}, nothing)
 }
@@ -59,11 +59,11 @@ func TestNewsHurries(t *testing.T) {
 			h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatCritical, At: time.Now()}, true)
 			pass(time.Millisecond)
 		}
-		if r.healthy["a"] != fleet.HeartbeatCritical {
-			t.Errorf("after %s it is %q", time.Since(began), r.healthy["a"])
+		if r.copied().healthy["a"] != fleet.HeartbeatCritical {
+			t.Errorf("after %s it is %q", time.Since(began), r.copied().healthy["a"])
 		}
-		if r.writes > 6 {
-			t.Errorf("%d writes within a tenth of a second", r.writes)
+		if r.copied().writes > 6 {
+			t.Errorf("%d writes within a tenth of a second", r.copied().writes)
 		}
 	}, nothing)
 }
@@ -80,13 +80,16 @@ func TestHeartbeatsWithoutDatabase(t *testing.T) {
 			h.Beat(fleet.Heartbeat{EndpointID: "b", Status: fleet.HeartbeatCritical, At: last}, false)
 			pass(100 * time.Millisecond)
 		}
-		if len(h.pending) != 2 {
-			t.Errorf("%d are kept, want 2", len(h.pending))
+		h.mu.Lock()
+		kept := len(h.pending)
+		h.mu.Unlock()
+		if kept != 2 {
+			t.Errorf("%d are kept, want 2", kept)
 		}
 		r.set(nil)
 		pass(time.Second)
-		if r.writes != 1 || !r.endpoints["a"].LastHeartbeat.Equal(last) || r.healthy["b"] != fleet.HeartbeatCritical {
-			t.Errorf("written %d times: %v %v, want the beat of %s", r.writes, r.endpoints, r.healthy, last)
+		if r.copied().writes != 1 || !r.copied().endpoints["a"].LastHeartbeat.Equal(last) || r.copied().healthy["b"] != fleet.HeartbeatCritical {
+			t.Errorf("written %d times: %v %v, want the beat of %s", r.copied().writes, r.copied().endpoints, r.copied().healthy, last)
 		}
 	}, nothing)
 }
@@ -97,8 +100,8 @@ func TestOlderHeartbeatsSayNothing(t *testing.T) {
 		h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatPassing, At: now}, false)
 		h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatCritical, At: now.Add(-time.Second)}, false)
 		pass(time.Second)
-		if r.healthy["a"] != fleet.HeartbeatPassing {
-			t.Errorf("it is %q", r.healthy["a"])
+		if r.copied().healthy["a"] != fleet.HeartbeatPassing {
+			t.Errorf("it is %q", r.copied().healthy["a"])
 		}
 	}, nothing)
 }
@@ -107,8 +110,8 @@ func TestLastHeartbeatsAreWritten(t *testing.T) {
 	beating(t, func(h *Heartbeats, _ *rows) {
 		h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatPassing, At: time.Now()}, false)
 	}, func(r *rows) {
-		if r.writes != 1 {
-			t.Errorf("%d writes at the end, want one", r.writes)
+		if r.copied().writes != 1 {
+			t.Errorf("%d writes at the end, want one", r.copied().writes)
 		}
 	})
 }

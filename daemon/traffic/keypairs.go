@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -24,8 +25,10 @@ type keyPairs struct {
 	dir   string
 	log   *slog.Logger
 	every time.Duration
-	seen  string // what the folder looked like when it was read
 	now   atomic.Pointer[pairSet]
+
+	mu   sync.Mutex
+	seen string // what the folder looked like when it was read
 }
 
 // pairSet is what a folder held. It is immutable.
@@ -77,6 +80,8 @@ func (k *keyPairs) watch(ctx context.Context) {
 // read reads the folder if it has changed. A pair that is not good is an error,
 // and the one that was there under its name before stays.
 func (k *keyPairs) read() []error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	names, looks, err := survey(k.dir)
 	if err != nil {
 		return []error{err}

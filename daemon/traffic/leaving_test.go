@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
@@ -53,6 +54,7 @@ func TestEverybodyLeavesAtOnce(t *testing.T) {
 	}
 	x := &exchange{match: m}
 	x.choose(r)
+	x.watch.response, x.watch.idle = time.Minute, time.Minute
 	x.watch.start(false)
 	defer x.watch.stop()
 	recent := w.instance("api", says("new"))

@@ -91,7 +91,7 @@ func draw(candidates []member) int {
 	for _, m := range candidates {
 		total += m.weight
 	}
-	at := rand.Int64N(total) //nolint:gosec // no secret depends on it
+	at := rand.Int64N(total)
 	for k, m := range candidates {
 		if at -= m.weight; at < 0 {
 			return k

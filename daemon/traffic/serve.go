@@ -203,7 +203,7 @@ func (x *exchange) dress(res *http.Response) {
 		x.header["Content-Type"] = nil // or the server would guess one
 	}
 	if name := x.limits.StickyCookie; name != "" && x.sticky != x.backend {
-		c := http.Cookie{
+		c := http.Cookie{ //nolint:gosec // over plain HTTP a secure cookie would never come back
 			Name: name, Value: x.backend.token, Path: "/", HttpOnly: true,
 			SameSite: http.SameSiteLaxMode, Secure: x.forwarded.proto == "https",
 		}

@@ -44,7 +44,7 @@ type snapshotContent struct {
 func (s *SnapshotFile) Receive(t fleet.Traffic) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	content, err := json.Marshal(snapshotContent{Version: snapshotVersion, Traffic: withoutHeartbeats(t)})
+	content, err := json.Marshal(snapshotContent{Version: snapshotVersion, Traffic: withoutHeartbeats(t)}) //nolint:musttag // fields have the names of the version
 	if err == nil && bytes.Equal(content, s.written) {
 		return
 	}
@@ -98,7 +98,7 @@ func ReadSnapshot(path string) (fleet.Traffic, bool, error) {
 		return fleet.Traffic{}, false, fmt.Errorf("read snapshot: %w", err)
 	}
 	var c snapshotContent
-	if err := json.Unmarshal(raw, &c); err != nil {
+	if err := json.Unmarshal(raw, &c); err != nil { //nolint:musttag // as they were written
 		return fleet.Traffic{}, false, fmt.Errorf("read snapshot %s: %w", path, err)
 	}
 	if c.Version != snapshotVersion {

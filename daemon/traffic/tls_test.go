@@ -155,8 +155,9 @@ func TestSpeaksTLS(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			body, _ := io.ReadAll(res.Body)
-			if want := "https " + host; string(body) != want || (res.ProtoMajor == 2) != h2 {
+			defer func() { _ = res.Body.Close() }()
+			body := whole(t, res)
+			if want := "https " + host; body != want || (res.ProtoMajor == 2) != h2 {
 				t.Errorf("%s: got %q by %s, want %q", host, body, res.Proto, want)
 			}
 		}
@@ -222,6 +223,16 @@ func TestSessionsAreResumed(t *testing.T) {
 	}
 }
 
+// whole reads an answer to its end.
+func whole(t testing.TB, res *http.Response) string {
+	t.Helper()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return string(body)
+}
+
 // exchangeOn sends bytes and reads the status of the answer; 0 for none.
 func exchangeOn(t testing.TB, c net.Conn, request string) int {
 	t.Helper()
@@ -232,8 +243,8 @@ func exchangeOn(t testing.TB, c net.Conn, request string) int {
 	if err != nil {
 		return 0
 	}
+	defer func() { _ = res.Body.Close() }()
 	_, _ = io.Copy(io.Discard, res.Body)
-	_ = res.Body.Close()
 	return res.StatusCode
 }
 
@@ -303,6 +314,7 @@ func TestMisdirected(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusMisdirectedRequest || res.ProtoMajor != 2 {
 		t.Errorf("by HTTP/2: status %d by %s, want 421", res.StatusCode, res.Proto)
 	}
@@ -323,8 +335,12 @@ func TestSlowHandshakesBlockNobody(t *testing.T) {
 	}
 	began := time.Now()
 	res, err := s.browser(true).Get("https://api.staging.localhost/")
-	if err != nil || res.StatusCode != 200 {
-		t.Fatal(res, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("status %d", res.StatusCode)
 	}
 	if d := time.Since(began); d > handshakeTimeout/2 {
 		t.Errorf("waited %s behind slow clients", d)
@@ -350,6 +366,7 @@ func TestTellsPlainClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusBadRequest {
 		t.Errorf("status %d, want 400", res.StatusCode)
 	}
@@ -460,10 +477,11 @@ func TestRedirects(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		body, _ := io.ReadAll(res.Body)
+		defer func() { _ = res.Body.Close() }()
+		body := whole(t, res)
 		got := res.Header.Get("Location")
 		if got == "" {
-			got = string(body)
+			got = body
 		}
 		if res.StatusCode != test.status || test.want != "" && got != test.want {
 			t.Errorf("%s %s%s: %d %q, want %d %q", test.method, test.host, test.path, res.StatusCode, got, test.status, test.want)
@@ -600,6 +618,7 @@ func TestServeTLSEnds(t *testing.T) {
 			answered <- err.Error()
 			return
 		}
+		defer func() { _ = res.Body.Close() }()
 		body, _ := io.ReadAll(res.Body)
 		answered <- string(body)
 	}()

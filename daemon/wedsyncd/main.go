@@ -29,7 +29,7 @@ type options struct {
 	DatabaseURL        string   `name:"database-url" help:"DSN of the database. Empty: a Postgres of the daemon's own in the data directory." env:"WEDSYNC_DATABASE_URL"`
 	MigrateDatabaseURL string   `name:"migrate-database-url" help:"DSN of the schema's owner, where --database-url names an unprivileged role." env:"WEDSYNC_MIGRATE_DATABASE_URL"`
 	Environments       []string `help:"Environments that may be deployed into." env:"WEDSYNC_ENVIRONMENTS" default:"development,staging,production"`
-	SecretKeyFile      string   `help:"File with 64 hexadecimal digits that encrypt registry credentials. Empty: secret.key in the data directory, made when missing." env:"WEDSYNC_SECRET_KEY_FILE" type:"path"`
+	SecretKeyFile      string   `help:"File with 64 hexadecimal digits that encrypt registry credentials and certificates. Empty: secret.key in the data directory, made when missing." env:"WEDSYNC_SECRET_KEY_FILE" type:"path"`
 	LogLevel           string   `help:"Least level of log lines (${enum})." env:"WEDSYNC_LOG_LEVEL" default:"info" enum:"debug,info,warn,error"`
 	LogFormat          string   `help:"Form of log lines (${enum})." env:"WEDSYNC_LOG_FORMAT" default:"text" enum:"text,json"`
 }
@@ -71,7 +71,7 @@ type trafficOptions struct {
 	TrafficAccessLogSample float64 `help:"Share of requests, 0 to 1, that the access log has. Requests that ended badly are always there." env:"WEDSYNC_TRAFFIC_ACCESS_LOG_SAMPLE" default:"1"`
 }
 
-func (o trafficOptions) config() (daemon.Traffic, error) {
+func (o trafficOptions) trafficConfig() (daemon.Traffic, error) {
 	t := daemon.Traffic{
 		Listen: o.TrafficListen, Domain: o.TrafficDomain, DrainTime: o.TrafficDrainTime,
 		TLS: daemon.TrafficTLS{
@@ -98,7 +98,7 @@ func (s *serveCommand) Run(ctx context.Context, o *options) error {
 	if c.HostPorts, err = portRange(s.HostPorts); err != nil {
 		return err
 	}
-	if c.Traffic, err = s.trafficOptions.config(); err != nil {
+	if c.Traffic, err = s.trafficConfig(); err != nil {
 		return err
 	}
 	c.Listen, c.DNSListen, c.Resync = s.Listen, s.DNSListen, s.Resync

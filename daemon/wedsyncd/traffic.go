@@ -37,7 +37,7 @@ func (t *trafficCommand) Run(ctx context.Context, o *options) error {
 	if t.TrafficListen == "" {
 		return errors.New("the balancer needs an address; give it with --traffic-listen or WEDSYNC_TRAFFIC_LISTEN")
 	}
-	if c.Traffic, err = t.trafficOptions.config(); err != nil {
+	if c.Traffic, err = t.trafficConfig(); err != nil {
 		return err
 	}
 	if err := c.Check(); err != nil {

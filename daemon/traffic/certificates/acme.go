@@ -25,6 +25,13 @@ const LetsEncrypt = certmagic.LetsEncryptProductionCA
 // authorities count failures, and shut out who has many.
 const pause = 5 * time.Minute
 
+const (
+	// cleanEvery is the time between two rounds of removing what has expired,
+	// and expiredFor how long that has to be over.
+	cleanEvery = 24 * time.Hour
+	expiredFor = 14 * 24 * time.Hour
+)
+
 // maxWaiting bounds the clients that wait for certificates.
 const maxWaiting = 512
 
@@ -61,7 +68,7 @@ type ACME struct {
 	failed map[string]time.Time // when the last try of a host failed
 }
 
-// New prepares an ACME; nobody is asked for anything yet. Stop ends it.
+// New prepares an ACME, which has to be run; nobody is asked for anything yet.
 func New(c Config) (*ACME, error) {
 	plainHost, plainPort, err := split(c.Plain)
 	if err != nil {
@@ -78,7 +85,7 @@ func New(c Config) (*ACME, error) {
 		Capacity:         maxCached, Logger: log,
 	})
 	a.config = certmagic.New(a.cache, certmagic.Config{
-		Storage: newStorage(c.Store), Logger: log,
+		Storage: NewStorage(c.Store), Logger: log,
 		OnDemand: &certmagic.OnDemandConfig{DecisionFunc: a.decide},
 	})
 	directory := c.Directory
@@ -112,8 +119,28 @@ func split(addr net.Addr) (string, int, error) {
 	return host, n, nil
 }
 
-// Stop ends what goes on in the background.
-func (a *ACME) Stop() { a.cache.Stop() }
+// Run removes from the store, once a day, what has long expired, until ctx ends.
+func (a *ACME) Run(ctx context.Context) {
+	defer a.cache.Stop()
+	ticker := time.NewTicker(cleanEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if err := a.clean(ctx, expiredFor); err != nil && ctx.Err() == nil {
+				a.log.Warn("cannot remove old certificates", "error", err)
+			}
+		}
+	}
+}
+
+func (a *ACME) clean(ctx context.Context, old time.Duration) error {
+	return certmagic.CleanStorage(ctx, a.config.Storage, certmagic.CleanStorageOptions{
+		Logger: a.config.Logger, OCSPStaples: true, ExpiredCerts: true, ExpiredCertGracePeriod: old,
+	})
+}
 
 var (
 	errUnmanaged = errors.New("no route has this host")

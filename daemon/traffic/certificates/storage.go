@@ -41,8 +41,8 @@ const (
 	lockPoll = 500 * time.Millisecond
 )
 
-// storage is a Store as certmagic sees it.
-type storage struct {
+// Storage is a Store as certmagic sees it.
+type Storage struct {
 	store Store
 
 	mu   sync.Mutex
@@ -57,19 +57,20 @@ type held struct {
 }
 
 var (
-	_ certmagic.Storage   = (*storage)(nil)
-	_ certmagic.TryLocker = (*storage)(nil)
+	_ certmagic.Storage   = (*Storage)(nil)
+	_ certmagic.TryLocker = (*Storage)(nil)
 )
 
-func newStorage(s Store) *storage { return &storage{store: s, held: make(map[string]*held)} }
+// NewStorage makes a Storage.
+func NewStorage(s Store) *Storage { return &Storage{store: s, held: make(map[string]*held)} }
 
 // Store implements certmagic.Storage.
-func (s *storage) Store(ctx context.Context, key string, value []byte) error {
+func (s *Storage) Store(ctx context.Context, key string, value []byte) error {
 	return s.store.StoreCertificate(fleet.AsSystem(ctx), key, value)
 }
 
 // Load implements certmagic.Storage.
-func (s *storage) Load(ctx context.Context, key string) ([]byte, error) {
+func (s *Storage) Load(ctx context.Context, key string) ([]byte, error) {
 	value, err := s.store.LoadCertificate(fleet.AsSystem(ctx), key)
 	if errors.Is(err, fleet.ErrNotFound) {
 		return nil, fmt.Errorf("load %s: %w", key, fs.ErrNotExist)
@@ -78,18 +79,18 @@ func (s *storage) Load(ctx context.Context, key string) ([]byte, error) {
 }
 
 // Delete implements certmagic.Storage.
-func (s *storage) Delete(ctx context.Context, key string) error {
+func (s *Storage) Delete(ctx context.Context, key string) error {
 	return s.store.DeleteCertificates(fleet.AsSystem(ctx), key)
 }
 
 // Exists implements certmagic.Storage.
-func (s *storage) Exists(ctx context.Context, key string) bool {
+func (s *Storage) Exists(ctx context.Context, key string) bool {
 	_, err := s.Stat(ctx, key)
 	return err == nil
 }
 
 // List implements certmagic.Storage.
-func (s *storage) List(ctx context.Context, dir string, recursive bool) ([]string, error) {
+func (s *Storage) List(ctx context.Context, dir string, recursive bool) ([]string, error) {
 	found, err := s.store.ListCertificates(fleet.AsSystem(ctx), dir)
 	if err != nil {
 		return nil, err
@@ -119,7 +120,7 @@ func (s *storage) List(ctx context.Context, dir string, recursive bool) ([]strin
 }
 
 // Stat implements certmagic.Storage.
-func (s *storage) Stat(ctx context.Context, key string) (certmagic.KeyInfo, error) {
+func (s *Storage) Stat(ctx context.Context, key string) (certmagic.KeyInfo, error) {
 	var none certmagic.KeyInfo
 	found, err := s.store.ListCertificates(fleet.AsSystem(ctx), key)
 	if err != nil {
@@ -137,7 +138,7 @@ func (s *storage) Stat(ctx context.Context, key string) (certmagic.KeyInfo, erro
 }
 
 // Lock implements certmagic.Storage. The lock is prolonged until Unlock.
-func (s *storage) Lock(ctx context.Context, name string) error {
+func (s *Storage) Lock(ctx context.Context, name string) error {
 	ticker := time.NewTicker(lockPoll)
 	defer ticker.Stop()
 	for {
@@ -154,7 +155,7 @@ func (s *storage) Lock(ctx context.Context, name string) error {
 }
 
 // TryLock implements certmagic.TryLocker.
-func (s *storage) TryLock(ctx context.Context, name string) (bool, error) {
+func (s *Storage) TryLock(ctx context.Context, name string) (bool, error) {
 	var raw [16]byte
 	_, _ = rand.Read(raw[:]) // it never fails
 	h := &held{holder: hex.EncodeToString(raw[:]), ended: make(chan struct{})}
@@ -173,7 +174,7 @@ func (s *storage) TryLock(ctx context.Context, name string) (bool, error) {
 
 // keep prolongs a lock. One that cannot be prolonged is let go by the database
 // after its lease; the worst that follows is a certificate ordered twice.
-func (s *storage) keep(ctx context.Context, name string, h *held) {
+func (s *Storage) keep(ctx context.Context, name string, h *held) {
 	defer close(h.ended)
 	ticker := time.NewTicker(lockLease / 4)
 	defer ticker.Stop()
@@ -190,7 +191,7 @@ func (s *storage) keep(ctx context.Context, name string, h *held) {
 }
 
 // Unlock implements certmagic.Storage.
-func (s *storage) Unlock(ctx context.Context, name string) error {
+func (s *Storage) Unlock(ctx context.Context, name string) error {
 	s.mu.Lock()
 	h := s.held[name]
 	delete(s.held, name)
