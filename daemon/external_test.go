@@ -22,7 +22,8 @@ import (
 // whoever watches is told.
 func TestExternalEndpoint(t *testing.T) {
 	f := start(t)
-	standby := f.Another(t).Client(t)
+	second := f.Another(t)
+	standby := second.Client(t)
 	ctx := t.Context()
 	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "outside") }))
 	defer outside.Close()
@@ -107,5 +108,11 @@ func TestExternalEndpoint(t *testing.T) {
 	events, err := f.client.ListEvents(ctx, api.ListEventsOptions{EventType: fleet.EventEndpointExpired})
 	if err != nil || len(events.Events) != 1 || !strings.Contains(fmt.Sprint(events.Events[0].EventData["probe"]), "connection refused") {
 		t.Errorf("events are %+v, %v", events.Events, err)
+	}
+
+	began := time.Now()
+	second.Stop()
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the daemon took %s to end, as if it waited for the stream to", took)
 	}
 }
