@@ -216,7 +216,7 @@ func TestRouteDefaults(t *testing.T) {
 		}
 	}
 	// Null stands for none.
-	but := []string{"sticky_cookie", "canary_header", "canary_cookie", "strip_prefix"}
+	but := []string{"sticky_cookie", "canary_header", "canary_cookie", "strip_prefix", "require_tls"}
 	sameJSON(t, planned, want, jsonNames(want, but...)...)
 }
 
@@ -225,7 +225,7 @@ func TestUpdateOfALeastRouteRemoves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"hosts":[]`, `"sticky_cookie":""`, `"canary_header":""`, `"canary_cookie":""`, `"strip_prefix":false`} {
+	for _, want := range []string{`"hosts":[]`, `"sticky_cookie":""`, `"canary_header":""`, `"canary_cookie":""`, `"strip_prefix":false`, `"require_tls":false`} {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("request lacks %s: %s", want, data)
 		}

@@ -396,7 +396,7 @@ func (f *fakeDaemon) createRoute(r *http.Request) (int, any) {
 	route := api.Route{
 		ID: f.id(), Name: in.Name, Environment: in.Environment, ServiceName: in.ServiceName, Hosts: in.Hosts, PathPrefixes: in.PathPrefixes,
 		Strategy: in.Strategy, StickyCookie: in.StickyCookie, CanaryHeader: in.CanaryHeader, CanaryCookie: in.CanaryCookie,
-		StripPrefix: in.StripPrefix, MaxBodySize: in.MaxBodySize, MaxHeaderSize: in.MaxHeaderSize,
+		StripPrefix: in.StripPrefix, RequireTLS: in.RequireTLS, MaxBodySize: in.MaxBodySize, MaxHeaderSize: in.MaxHeaderSize,
 		ResponseTimeout: in.ResponseTimeout, IdleTimeout: in.IdleTimeout, MaxRequests: in.MaxRequests, CreatedBy: f.id(), CreatedAt: now, UpdatedAt: now,
 	}
 	f.routes = append(f.routes, route)
@@ -432,6 +432,7 @@ func (f *fakeDaemon) updateRoute(r *http.Request) (int, any) {
 	assign(&route.CanaryHeader, in.CanaryHeader)
 	assign(&route.CanaryCookie, in.CanaryCookie)
 	assign(&route.StripPrefix, in.StripPrefix)
+	assign(&route.RequireTLS, in.RequireTLS)
 	assign(&route.MaxBodySize, in.MaxBodySize)
 	assign(&route.MaxHeaderSize, in.MaxHeaderSize)
 	assign(&route.ResponseTimeout, in.ResponseTimeout)

@@ -21,6 +21,7 @@ type routeModel struct {
 	CanaryHeader    types.String `tfsdk:"canary_header"`
 	CanaryCookie    types.String `tfsdk:"canary_cookie"`
 	StripPrefix     types.Bool   `tfsdk:"strip_prefix"`
+	RequireTLS      types.Bool   `tfsdk:"require_tls"`
 	MaxBodySize     types.String `tfsdk:"max_body_size"`
 	MaxHeaderSize   types.String `tfsdk:"max_header_size"`
 	ResponseTimeout types.Int64  `tfsdk:"response_timeout"`
@@ -44,6 +45,7 @@ func routeFromAPI(r api.Route) routeModel {
 		CanaryHeader:    nullIfEmpty(r.CanaryHeader),
 		CanaryCookie:    nullIfEmpty(r.CanaryCookie),
 		StripPrefix:     types.BoolValue(r.StripPrefix),
+		RequireTLS:      types.BoolValue(r.RequireTLS),
 		MaxBodySize:     types.StringValue(r.MaxBodySize),
 		MaxHeaderSize:   types.StringValue(r.MaxHeaderSize),
 		ResponseTimeout: int64Value(r.ResponseTimeout),
@@ -67,6 +69,7 @@ func createRouteRequest(m routeModel) api.CreateRouteRequest {
 		CanaryHeader:    m.CanaryHeader.ValueString(),
 		CanaryCookie:    m.CanaryCookie.ValueString(),
 		StripPrefix:     m.StripPrefix.ValueBool(),
+		RequireTLS:      m.RequireTLS.ValueBool(),
 		MaxBodySize:     m.MaxBodySize.ValueString(),
 		MaxHeaderSize:   m.MaxHeaderSize.ValueString(),
 		ResponseTimeout: intOf(m.ResponseTimeout),
@@ -86,6 +89,7 @@ func updateRouteRequest(plan routeModel) api.UpdateRouteRequest {
 		CanaryHeader:    pointer(plan.CanaryHeader.ValueString()),
 		CanaryCookie:    pointer(plan.CanaryCookie.ValueString()),
 		StripPrefix:     plan.StripPrefix.ValueBoolPointer(),
+		RequireTLS:      plan.RequireTLS.ValueBoolPointer(),
 		MaxBodySize:     plan.MaxBodySize.ValueStringPointer(),
 		MaxHeaderSize:   plan.MaxHeaderSize.ValueStringPointer(),
 		ResponseTimeout: pointer(intOf(plan.ResponseTimeout)),
@@ -113,6 +117,7 @@ func (m routeModel) routing() grammar.Routing {
 	settle(&r.CanaryHeader, m.CanaryHeader, types.String.ValueString)
 	settle(&r.CanaryCookie, m.CanaryCookie, types.String.ValueString)
 	settle(&r.StripPrefix, m.StripPrefix, types.Bool.ValueBool)
+	settle(&r.RequireTLS, m.RequireTLS, types.Bool.ValueBool)
 	settle(&r.MaxBodySize, m.MaxBodySize, types.String.ValueString)
 	settle(&r.MaxHeaderSize, m.MaxHeaderSize, types.String.ValueString)
 	settle(&r.ResponseTimeout, m.ResponseTimeout, intOf)

@@ -36,6 +36,7 @@ func TestRouteLifecycle(t *testing.T) {
   canary_header    = "X-Preview"
   canary_cookie    = "preview"
   strip_prefix     = true
+  require_tls      = true
   max_body_size    = "64Mi"
   max_header_size  = "8Ki"
   response_timeout = 30
@@ -76,6 +77,7 @@ func TestRouteLifecycle(t *testing.T) {
 				ConfigStateChecks: []statecheck.StateCheck{
 					has(routeAddress, at("canary_header"), knownvalue.Null()),
 					has(routeAddress, at("strip_prefix"), knownvalue.Bool(false)),
+					has(routeAddress, at("require_tls"), knownvalue.Bool(false)),
 					has(routeAddress, at("max_body_size"), knownvalue.StringExact("1Gi")),
 				},
 			},

@@ -46,6 +46,7 @@ func routeAttributes() map[string]schema.Attribute {
 			"None when left out.", stringvalidator.LengthAtLeast(1)),
 		"canary_cookie":    optionalString("Cookie by which a client chooses like by `canary_header`. None when left out.", stringvalidator.LengthAtLeast(1)),
 		"strip_prefix":     defaultBool("Take the path prefix away before a request goes on."),
+		"require_tls":      defaultBool("Redirect requests that come without TLS to where they have it. The certificate is the daemon's matter, by files or by ACME."),
 		"max_body_size":    defaultString("Largest body of a request, such as `64Mi`.", d.MaxBodySize),
 		"max_header_size":  defaultString("Largest head of a request, at most `64Ki`.", d.MaxHeaderSize),
 		"response_timeout": settingInt64("Seconds that an instance may take until its answer begins.", d.ResponseTimeout),

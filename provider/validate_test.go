@@ -133,7 +133,7 @@ func TestValidateRoute(t *testing.T) {
 	runValidation(t, "wedsync_route", goodRoute, []validationTest{
 		{name: "least", extra: `{}`},
 		{name: "all", extra: `{"hosts": ["a.example.com", "b.example.com"], "path_prefixes": ["/", "/api"], "strategy": "least_requests", "sticky_cookie": "a", "canary_header": "X-A",
-			"canary_cookie": "b", "strip_prefix": true, "max_body_size": "1", "max_header_size": "1Ki", "response_timeout": 1, "idle_timeout": 86400, "max_requests": 1000000}`},
+			"canary_cookie": "b", "strip_prefix": true, "require_tls": true, "max_body_size": "1", "max_header_size": "1Ki", "response_timeout": 1, "idle_timeout": 86400, "max_requests": 1000000}`},
 		{name: "names", extra: `{"name": "A", "environment": "b_c", "service_name": ""}`, want: []string{"name: not a DNS label", "environment: not a DNS label", "service_name: must not be empty"}},
 		{name: "hosts", extra: `{"hosts": ["A.example.com", "b.example.com:80", "c.example.com"]}`, want: []string{
 			`hosts: write "a.example.com"`, `hosts: holds a port`}},

@@ -24,6 +24,7 @@ type Route struct {
 	CanaryHeader    string    `json:"canary_header" doc:"Header by which a client chooses, while a deployment goes on, its replicas (always) or those from before (never); empty for none." example:"X-Wedding-Preview"`
 	CanaryCookie    string    `json:"canary_cookie" doc:"Cookie by which a client chooses likewise; empty for none." example:"wedding_preview"`
 	StripPrefix     bool      `json:"strip_prefix" doc:"Take the path prefix away before a request goes on." example:"false"`
+	RequireTLS      bool      `json:"require_tls" doc:"Redirect requests that come without TLS to where they have it." example:"true"`
 	MaxBodySize     string    `json:"max_body_size" doc:"Largest body of a request." example:"1Gi"`
 	MaxHeaderSize   string    `json:"max_header_size" doc:"Largest head of a request." example:"64Ki"`
 	ResponseTimeout int       `json:"response_timeout" doc:"Seconds that an instance may take until its answer begins." example:"60"`
@@ -46,6 +47,7 @@ type CreateRouteRequest struct {
 	CanaryHeader    string   `json:"canary_header,omitempty" doc:"Header by which a client chooses, while a deployment goes on, its replicas (always) or those from before (never); none when left out." example:"X-Wedding-Preview" maxLength:"128"`
 	CanaryCookie    string   `json:"canary_cookie,omitempty" doc:"Cookie by which a client chooses likewise; none when left out." example:"wedding_preview" maxLength:"128"`
 	StripPrefix     bool     `json:"strip_prefix,omitempty" doc:"Take the path prefix away before a request goes on." example:"false"`
+	RequireTLS      bool     `json:"require_tls,omitempty" doc:"Redirect requests that come without TLS to where they have it." example:"true"`
 	MaxBodySize     string   `json:"max_body_size,omitempty" doc:"Largest body of a request." example:"1Gi" default:"1Gi" maxLength:"32"`
 	MaxHeaderSize   string   `json:"max_header_size,omitempty" doc:"Largest head of a request, 1Ki to 64Ki." example:"64Ki" default:"64Ki" maxLength:"32"`
 	ResponseTimeout int      `json:"response_timeout,omitempty" doc:"Seconds that an instance may take until its answer begins." example:"60" default:"60" minimum:"1" maximum:"86400"`
@@ -64,6 +66,7 @@ type UpdateRouteRequest struct {
 	CanaryHeader    *string   `json:"canary_header,omitempty" doc:"Header by which a client chooses between the replicas of a deployment in progress and those from before; empty for none." example:"X-Wedding-Preview" maxLength:"128"`
 	CanaryCookie    *string   `json:"canary_cookie,omitempty" doc:"Cookie by which a client chooses likewise; empty for none." example:"wedding_preview" maxLength:"128"`
 	StripPrefix     *bool     `json:"strip_prefix,omitempty" doc:"Take the path prefix away before a request goes on." example:"true"`
+	RequireTLS      *bool     `json:"require_tls,omitempty" doc:"Redirect requests that come without TLS to where they have it." example:"true"`
 	MaxBodySize     *string   `json:"max_body_size,omitempty" doc:"Largest body of a request." example:"64Mi" maxLength:"32"`
 	MaxHeaderSize   *string   `json:"max_header_size,omitempty" doc:"Largest head of a request, 1Ki to 64Ki." example:"16Ki" maxLength:"32"`
 	ResponseTimeout *int      `json:"response_timeout,omitempty" doc:"Seconds that an instance may take until its answer begins." example:"30" minimum:"1" maximum:"86400"`

@@ -158,7 +158,7 @@ func TestRoundTrips(t *testing.T) {
 		equal(t, "request", api.UpdateRouteRequest{
 			ServiceName: &a.ServiceName, Hosts: &a.Hosts, PathPrefixes: &a.PathPrefixes,
 			Strategy: &a.Strategy, StickyCookie: &a.StickyCookie, CanaryHeader: &a.CanaryHeader, CanaryCookie: &a.CanaryCookie,
-			StripPrefix: &a.StripPrefix, MaxBodySize: &a.MaxBodySize, MaxHeaderSize: &a.MaxHeaderSize,
+			StripPrefix: &a.StripPrefix, RequireTLS: &a.RequireTLS, MaxBodySize: &a.MaxBodySize, MaxHeaderSize: &a.MaxHeaderSize,
 			ResponseTimeout: &a.ResponseTimeout, IdleTimeout: &a.IdleTimeout, MaxRequests: &a.MaxRequests,
 		}, r)
 	})
@@ -194,7 +194,7 @@ func createRouteRequest(r api.Route) api.CreateRouteRequest {
 	return api.CreateRouteRequest{
 		Name: r.Name, Environment: r.Environment, ServiceName: r.ServiceName, Hosts: r.Hosts, PathPrefixes: r.PathPrefixes,
 		Strategy: r.Strategy, StickyCookie: r.StickyCookie, CanaryHeader: r.CanaryHeader, CanaryCookie: r.CanaryCookie,
-		StripPrefix: r.StripPrefix, MaxBodySize: r.MaxBodySize, MaxHeaderSize: r.MaxHeaderSize,
+		StripPrefix: r.StripPrefix, RequireTLS: r.RequireTLS, MaxBodySize: r.MaxBodySize, MaxHeaderSize: r.MaxHeaderSize,
 		ResponseTimeout: r.ResponseTimeout, IdleTimeout: r.IdleTimeout, MaxRequests: r.MaxRequests,
 	}
 }

@@ -110,6 +110,7 @@ func routeToAPI(r fleet.Route) api.Route {
 		CanaryHeader:    r.Settings.CanaryHeader,
 		CanaryCookie:    r.Settings.CanaryCookie,
 		StripPrefix:     r.Settings.StripPrefix,
+		RequireTLS:      r.Settings.RequireTLS,
 		MaxBodySize:     r.Settings.MaxBodySize,
 		MaxHeaderSize:   r.Settings.MaxHeaderSize,
 		ResponseTimeout: r.Settings.ResponseTimeout,
@@ -141,6 +142,7 @@ func routeFromAPI(r api.CreateRouteRequest) fleet.Route {
 			CanaryHeader:    r.CanaryHeader,
 			CanaryCookie:    r.CanaryCookie,
 			StripPrefix:     r.StripPrefix,
+			RequireTLS:      r.RequireTLS,
 			MaxBodySize:     cmp.Or(r.MaxBodySize, defaults.MaxBodySize),
 			MaxHeaderSize:   cmp.Or(r.MaxHeaderSize, defaults.MaxHeaderSize),
 			ResponseTimeout: cmp.Or(r.ResponseTimeout, defaults.ResponseTimeout),
@@ -161,6 +163,7 @@ func applyRoute(to *fleet.Route, r api.UpdateRouteRequest) {
 	assign(&s.CanaryHeader, r.CanaryHeader)
 	assign(&s.CanaryCookie, r.CanaryCookie)
 	assign(&s.StripPrefix, r.StripPrefix)
+	assign(&s.RequireTLS, r.RequireTLS)
 	assign(&s.MaxBodySize, r.MaxBodySize)
 	assign(&s.MaxHeaderSize, r.MaxHeaderSize)
 	assign(&s.ResponseTimeout, r.ResponseTimeout)

@@ -93,7 +93,7 @@ func FuzzRoute(f *testing.F) {
 	for _, s := range []string{
 		`{"name":"a","environment":"staging","service_name":"b"}`,
 		`{"name":"a","environment":"staging","service_name":"b","hosts":["a.example.com"],"path_prefixes":["/","/a"],"strategy":"least_requests","sticky_cookie":"c","canary_header":"X-D",` +
-			`"canary_cookie":"e","strip_prefix":true,"max_body_size":"1","max_header_size":"1Ki","response_timeout":1,"idle_timeout":86400,"max_requests":1000000}`,
+			`"canary_cookie":"e","strip_prefix":true,"require_tls":true,"max_body_size":"1","max_header_size":"1Ki","response_timeout":1,"idle_timeout":86400,"max_requests":1000000}`,
 		`{"name":"a","environment":"e","service_name":"b","hosts":["x.staging.localhost"],"path_prefixes":[]}`, `{"hosts":[null]}`, `{"response_timeout":0,"max_requests":1.0}`,
 		`{"sticky_cookie":"a","canary_cookie":"a"}`, `{"path_prefixes":null}`, `[]`,
 	} {

@@ -33,7 +33,7 @@ func TestRouteRoundTrip(t *testing.T) {
 	want := routeOf("shop", "b.example.com", "a.example.com")
 	want.PathPrefixes = []string{"/b", "/a"}
 	want.Settings = grammar.Routing{
-		Strategy: grammar.LeastRequests, StickyCookie: "session", CanaryHeader: "X-Preview", CanaryCookie: "preview", StripPrefix: true,
+		Strategy: grammar.LeastRequests, StickyCookie: "session", CanaryHeader: "X-Preview", CanaryCookie: "preview", StripPrefix: true, RequireTLS: true,
 		MaxBodySize: "64Mi", MaxHeaderSize: "8Ki", ResponseTimeout: 30, IdleTimeout: 120, MaxRequests: 5,
 	}
 	got := createRoute(t, s, want)

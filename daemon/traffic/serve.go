@@ -49,6 +49,11 @@ func (b *Balancer) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x := &exchange{match: m, started: time.Now(), requestID: id, forwarded: b.readForwarded(r), header: w.Header()}
+	if m.limits.RequireTLS && x.forwarded.proto != "https" {
+		host, _ := hostName(r.Host) // locate has found it to be one
+		b.redirect(w, r, host)
+		return
+	}
 	x.choose(r)
 	x.watch.response, x.watch.idle = time.Duration(m.limits.ResponseTimeout)*time.Second, time.Duration(m.limits.IdleTimeout)*time.Second
 	x.watch.controller = http.NewResponseController(w)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -102,6 +103,32 @@ func TestHeaders(t *testing.T) {
 	}
 	if id := res.Header.Get("X-Request-Id"); id != "wedding-1" {
 		t.Errorf("answer's request id is %q", id)
+	}
+}
+
+// A route that requires TLS sends clients there, but for those of a proxy that has had it.
+func TestRequiresTLS(t *testing.T) {
+	w := idleWorld(t, Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
+	w.addr = w.serve(w.Serve)
+	w.instance("api", says("ok"))
+	w.route("api", "a.example", func(r *grammar.Routing) { r.RequireTLS = true })
+	for proto, want := range map[string]int{"": 308, "http": 308, "https": 200} {
+		r := w.request(http.MethodGet, "a.example", "/b%20c?d=e", nil)
+		if proto != "" {
+			r.Header.Set("X-Forwarded-Proto", proto)
+		}
+		res, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		location := ""
+		if want == 308 {
+			location = "https://a.example/b%20c?d=e"
+		}
+		if res.StatusCode != want || res.Header.Get("Location") != location {
+			t.Errorf("forwarded by %q: %d to %q", proto, res.StatusCode, res.Header.Get("Location"))
+		}
 	}
 }
 

@@ -281,7 +281,7 @@ func (b *Balancer) gate(w http.ResponseWriter, r *http.Request) bool {
 	if !b.secures(host) {
 		return false
 	}
-	s.redirect(w, r, host)
+	b.redirect(w, r, host)
 	return true
 }
 
@@ -313,9 +313,13 @@ func (s *security) reaches(name, host string) bool {
 	return false
 }
 
-// redirect sends a client to the same place with TLS.
-func (s *security) redirect(w http.ResponseWriter, r *http.Request, host string) {
-	if s.RedirectPort != 443 {
+// httpsPort is where clients look for TLS.
+const httpsPort = 443
+
+// redirect sends a client to the same place with TLS: the balancer's own, or that
+// of a proxy before it.
+func (b *Balancer) redirect(w http.ResponseWriter, r *http.Request, host string) {
+	if s := b.security; s != nil && s.RedirectPort != httpsPort {
 		host = net.JoinHostPort(host, strconv.Itoa(s.RedirectPort))
 	}
 	h := w.Header()

@@ -46,6 +46,8 @@ type Routing struct {
 	CanaryCookie string `json:"canary_cookie,omitempty"`
 	// StripPrefix takes the path prefix away before the request goes on.
 	StripPrefix bool `json:"strip_prefix,omitempty"`
+	// RequireTLS sends requests that came without TLS back, to come with it.
+	RequireTLS bool `json:"require_tls,omitempty"`
 	// MaxBodySize bounds a request's body, such as "64Mi".
 	MaxBodySize string `json:"max_body_size"`
 	// MaxHeaderSize bounds a request's head, at most 64Ki.

@@ -28,7 +28,7 @@ func TestRoutingFaults(t *testing.T) {
 		{"defaults", func(*grammar.Routing) {}, nil},
 		{"everything", func(r *grammar.Routing) {
 			*r = grammar.Routing{
-				Strategy: grammar.LeastRequests, StickyCookie: "a", CanaryHeader: "X-A", CanaryCookie: "b", StripPrefix: true, MaxBodySize: "1",
+				Strategy: grammar.LeastRequests, StickyCookie: "a", CanaryHeader: "X-A", CanaryCookie: "b", StripPrefix: true, RequireTLS: true, MaxBodySize: "1",
 				MaxHeaderSize: "1Ki", ResponseTimeout: 1, IdleTimeout: grammar.MaxTrafficSeconds, MaxRequests: grammar.MaxRequestsBound,
 			}
 		}, nil},
