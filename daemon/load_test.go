@@ -97,6 +97,7 @@ type load struct {
 	served map[string]int           // by host and version
 	active map[*loadCall]bool
 	failed []*loadCall // the first of them
+	conns  []*grpc.ClientConn
 }
 
 // newLoad makes a load on the balancer at an address that ends with the test, at
@@ -119,6 +120,9 @@ func newLoad(t testing.TB, address string) *load {
 	l.client, l.second = &http.Client{Transport: transport}, &http.Client{Transport: second}
 	t.Cleanup(func() {
 		l.end()
+		for _, conn := range l.conns {
+			_ = conn.Close()
+		}
 		transport.CloseIdleConnections()
 		second.CloseIdleConnections()
 	})
@@ -138,17 +142,16 @@ type caller struct {
 	conn *grpc.ClientConn
 }
 
-// on waits until a host is answered, and begins to call it.
+// on waits until a host is answered, and begins to call it, until the load ends.
 func (l *load) on(t testing.TB, host string) {
 	t.Helper()
 	conn, err := grpc.NewClient("passthrough:///"+l.address, grpc.WithAuthority(host), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		l.end() // a host that goes is not called any more, nor are the others
-		_ = conn.Close()
-	})
+	l.mu.Lock()
+	l.conns = append(l.conns, conn)
+	l.mu.Unlock()
 	c := &caller{load: l, host: host, conn: conn}
 	eventually(t, "the balancer answers for "+host, func() bool { return c.version(t) != "" })
 	for _, k := range loadKinds {
