@@ -44,7 +44,7 @@ func TestHeartbeat(t *testing.T) {
 	w := newWorld(t)
 	known, fresh, instance, production := newID(), newID(), newID(), newID()
 	of := func(id, environment string) fleet.Endpoint {
-		return fleet.Endpoint{ID: id, ServiceName: "api", Environment: environment, TTL: time.Minute}
+		return fleet.Endpoint{ID: id, ServiceName: "api", Environment: environment, TTL: time.Minute, Healthy: true}
 	}
 	ours := of(instance, "staging")
 	ours.InstanceID, ours.TTL = instance, 0
@@ -81,10 +81,16 @@ func TestHeartbeat(t *testing.T) {
 				}
 				return
 			}
-			if len(w.beats) != 1 || w.beats[0].EndpointID != tt.id || w.beats[0].Status != tt.want || w.beats[0].At.Before(began) {
+			if len(w.beats) != 1 || w.beats[0].EndpointID != tt.id || w.beats[0].Status != tt.want || w.beats[0].At.Before(began) || w.news != (tt.want == fleet.HeartbeatCritical) {
 				t.Errorf("heartbeats are %+v, want %s", w.beats, tt.want)
 			}
 		})
+	}
+	sick := of(known, "staging")
+	sick.Healthy = false
+	w.registry.Receive(fleet.Traffic{Endpoints: []fleet.Endpoint{sick}})
+	if got := beat("api", known, ""); got.Code != 204 || !w.news {
+		t.Errorf("of one that is well again: %d, news: %t", got.Code, w.news)
 	}
 	w.fail = fleet.ErrUnavailable
 	if got := beat("api", known, ""); got.Code != 204 {

@@ -45,6 +45,7 @@ type fake struct {
 	commands    []string
 	weights     []string
 	beats       []fleet.Heartbeat
+	news        bool // of the last one
 	pages       []fleet.Page
 	filters     []any
 	guests      map[string]fleet.Principal // by token, beside fakePrincipals
@@ -443,10 +444,10 @@ func (f *fake) DeregisterEndpoint(ctx context.Context, serviceName, id string) e
 }
 
 // Beat implements httpapi.Heartbeats.
-func (f *fake) Beat(b fleet.Heartbeat) {
+func (f *fake) Beat(b fleet.Heartbeat, news bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.beats = append(f.beats, b)
+	f.beats, f.news = append(f.beats, b), news
 }
 
 func (f *fake) CreateRoute(ctx context.Context, r fleet.Route) (fleet.Route, error) {

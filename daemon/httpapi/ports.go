@@ -114,10 +114,13 @@ type Registry interface {
 	// Endpoint is the endpoint of that identifier. One that was registered a moment
 	// ago may be missing.
 	Endpoint(id string) (fleet.Endpoint, bool)
+	// Watch says that somebody goes by what changes, until leave is called: instances
+	// that drain wait a moment for them.
+	Watch() (leave func())
 }
 
 // Heartbeats takes heartbeats of endpoints that are registered, and sees to it that
-// they are written.
+// they are written; those with news of an endpoint's health at once.
 type Heartbeats interface {
-	Beat(fleet.Heartbeat)
+	Beat(b fleet.Heartbeat, news bool)
 }

@@ -94,7 +94,7 @@ func (s *server) registerEndpoints(a huma.API) {
 	register(s, a, operation{
 		id: "beatEndpoint", method: http.MethodPut, path: path + "/{endpoint_id}/heartbeat", tag: "services",
 		summary: "Send a heartbeat", description: "Says that an external endpoint is there, and whether it can take requests. Send one at least every third of its TTL. It may be repeated without a key. " +
-			"Heartbeats are written within a second, those that are critical at once. After not_found, register the endpoint again.",
+			"Heartbeats are written within a second, those that change the endpoint's health at once. After not_found, register the endpoint again.",
 		status: http.StatusNoContent, success: "The heartbeat is noted.",
 		problems: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnsupportedMediaType},
 	}, s.beatEndpoint)
@@ -157,7 +157,8 @@ func (s *server) beatEndpoint(ctx context.Context, in *BeatEndpointInput) (*stru
 	case !e.External():
 		return nil, fleet.Errorf(fleet.ErrConflict, "endpoint %s is that of an instance, whose health wedsyncd checks by itself; it takes no heartbeats", e.ID)
 	}
-	s.Heartbeats.Beat(heartbeatFromAPI(e.ID, valueOf(in.Body), time.Now()))
+	b := heartbeatFromAPI(e.ID, valueOf(in.Body), time.Now())
+	s.Heartbeats.Beat(b, e.Healthy != (b.Status == fleet.HeartbeatPassing))
 	return nil, nil
 }
 

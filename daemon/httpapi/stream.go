@@ -81,6 +81,7 @@ func (t *serviceStream) run() {
 	t.writer.Header().Set("X-Accel-Buffering", "no") // nginx in front would keep events back
 	alive := time.NewTicker(keepAliveEvery)
 	defer alive.Stop()
+	defer t.Registry.Watch()()
 	registry := t.Registry.Current()
 	err := t.snapshot(registry)
 	for err == nil && !registry.Closed {

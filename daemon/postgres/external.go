@@ -46,7 +46,7 @@ func (t *transaction) registerEndpoint(ctx context.Context, e fleet.Endpoint) (i
 	if err != nil {
 		return "", err
 	}
-	if known && text(before.HealthCheckUrl) == e.HealthCheckURL && before.LoadBalancerWeight == e.Weight &&
+	if known && before.IsHealthy && text(before.HealthCheckUrl) == e.HealthCheckURL && before.LoadBalancerWeight == e.Weight &&
 		*before.TtlSeconds == seconds && maps.Equal(before.Metadata, metadata) {
 		return id, nil
 	}
@@ -85,14 +85,40 @@ func (s *Store) RecordHeartbeats(ctx context.Context, beats []fleet.Heartbeat) e
 		rows.Statuses = append(rows.Statuses, string(b.Status))
 	}
 	return s.write(ctx, "record heartbeats", func(t *transaction) error {
-		if err := t.LockEndpoints(ctx, rows.Ids); err != nil {
+		before, err := t.LockEndpoints(ctx, rows.Ids)
+		if err != nil {
 			return err
 		}
 		for _, b := range beats { // as late as possible: from here on the database's clock counts
 			rows.Ages = append(rows.Ages, max(0, time.Since(b.At)).Seconds())
 		}
-		return t.RecordHeartbeats(ctx, rows)
+		after, err := t.RecordHeartbeats(ctx, rows)
+		if err != nil {
+			return err
+		}
+		return t.record(ctx, healthChanges(before, after)...)
 	})
+}
+
+// healthChanges are events of the endpoints whose health has changed.
+func healthChanges(before, after []dbsqlc.ServiceRegistry) []fleet.Event {
+	was := make(map[string]bool, len(before))
+	for _, r := range before {
+		was[r.ID] = r.IsHealthy
+	}
+	var events []fleet.Event
+	for _, r := range after {
+		if r.IsHealthy == was[r.ID] {
+			continue
+		}
+		e, health := externalEvent(registered(r), fleet.EventHealthCheck), fleet.HealthUnhealthy
+		if r.IsHealthy {
+			health = fleet.HealthHealthy
+		}
+		e.Data["health_status"] = string(health)
+		events = append(events, e)
+	}
+	return events
 }
 
 // Overdue implements traffic.ExpiryStore.
@@ -117,7 +143,7 @@ func (s *Store) ExpireEndpoints(ctx context.Context, expiries []fleet.Expiry) (g
 		probes[e.EndpointID] = e.Probe
 	}
 	err = s.write(ctx, "expire endpoints", func(t *transaction) error {
-		if err := t.LockEndpoints(ctx, ids); err != nil {
+		if _, err := t.LockEndpoints(ctx, ids); err != nil {
 			return err
 		}
 		rows, err := t.ExpireEndpoints(ctx, ids)

@@ -65,6 +65,9 @@ func TestRegisterEndpoint(t *testing.T) {
 	if err != nil || renewed.ID != first.ID || !renewed.Healthy || renewed.LastHeartbeat.Before(first.LastHeartbeat) || !renewed.RegisteredAt.Equal(first.RegisteredAt) {
 		t.Errorf("renewed %+v, %v; want it as it was, and heard of", renewed, err)
 	}
+	if _, err := s.RegisterEndpoint(actor, externalEndpoint()); err != nil {
+		t.Error(err)
+	}
 	other := externalEndpoint()
 	other.Weight, other.Metadata, other.HealthCheckURL, other.TTL = 0, nil, "", time.Hour
 	replaced, err := s.RegisterEndpoint(actor, other)
@@ -86,6 +89,7 @@ func TestRegisterEndpoint(t *testing.T) {
 	const url = "http://10.9.0.7:8080"
 	wanted := []map[string]any{
 		{"renewed": false, "weight": 50.0, "service": "api", "url": url},
+		{"renewed": true, "weight": 50.0, "service": "api", "url": url}, // it was not healthy
 		{"renewed": true, "weight": 0.0, "service": "api", "url": url},
 		{"renewed": false, "weight": 50.0, "service": "web", "url": url},
 	}
@@ -195,6 +199,15 @@ func TestRecordHeartbeats(t *testing.T) {
 	wants("from the future", false, 0)
 	if e := endpointByID(t, s, i.ID); !e.Healthy {
 		t.Error("a heartbeat changed an instance")
+	}
+	var verdicts []any
+	for _, e := range trailOf(t, s) {
+		if e.Type == fleet.EventHealthCheck && e.Data["endpoint_id"] == id {
+			verdicts = append(verdicts, e.Data["health_status"])
+		}
+	}
+	if want := []any{"unhealthy", "healthy", "unhealthy"}; !slices.Equal(verdicts, want) {
+		t.Errorf("events of its health %v, want %v", verdicts, want)
 	}
 	if err := s.RecordHeartbeats(system(t), nil); err != nil {
 		t.Errorf("none: %v", err)

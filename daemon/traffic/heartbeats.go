@@ -38,13 +38,13 @@ func NewHeartbeats(store HeartbeatStore, log *slog.Logger) *Heartbeats {
 	return &Heartbeats{store: store, log: log, urgent: make(chan struct{}, 1), pending: make(map[string]fleet.Heartbeat)}
 }
 
-// Beat takes a heartbeat of an endpoint that is registered. One that says that its
-// endpoint can take no requests is written at once, others within a second.
-func (h *Heartbeats) Beat(b fleet.Heartbeat) {
+// Beat takes a heartbeat of an endpoint that is registered. One that brings news of
+// its health is written at once, others within a second.
+func (h *Heartbeats) Beat(b fleet.Heartbeat, news bool) {
 	h.mu.Lock()
 	h.add(b)
 	h.mu.Unlock()
-	if b.Status == fleet.HeartbeatCritical {
+	if news {
 		select {
 		case h.urgent <- struct{}{}:
 		default:

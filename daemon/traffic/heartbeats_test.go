@@ -34,7 +34,7 @@ func TestHeartbeatsAreBatched(t *testing.T) {
 	beating(t, func(h *Heartbeats, r *rows) {
 		for range 50 {
 			for _, id := range []string{"a", "b", "c"} {
-				h.Beat(fleet.Heartbeat{EndpointID: id, Status: fleet.HeartbeatPassing, At: time.Now()})
+				h.Beat(fleet.Heartbeat{EndpointID: id, Status: fleet.HeartbeatPassing, At: time.Now()}, false)
 			}
 			pass(10 * time.Millisecond)
 		}
@@ -52,11 +52,11 @@ func TestHeartbeatsAreBatched(t *testing.T) {
 	}, nothing)
 }
 
-func TestCriticalHeartbeatsHurry(t *testing.T) {
+func TestNewsHurries(t *testing.T) {
 	beating(t, func(h *Heartbeats, r *rows) {
 		began := time.Now()
 		for range 100 {
-			h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatCritical, At: time.Now()})
+			h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatCritical, At: time.Now()}, true)
 			pass(time.Millisecond)
 		}
 		if r.copied().healthy["a"] != fleet.HeartbeatCritical {
@@ -76,8 +76,8 @@ func TestHeartbeatsWithoutDatabase(t *testing.T) {
 		var last time.Time
 		for range 1000 {
 			last = time.Now()
-			h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatPassing, At: last})
-			h.Beat(fleet.Heartbeat{EndpointID: "b", Status: fleet.HeartbeatCritical, At: last})
+			h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatPassing, At: last}, false)
+			h.Beat(fleet.Heartbeat{EndpointID: "b", Status: fleet.HeartbeatCritical, At: last}, false)
 			pass(100 * time.Millisecond)
 		}
 		h.mu.Lock()
@@ -97,8 +97,8 @@ func TestHeartbeatsWithoutDatabase(t *testing.T) {
 func TestOlderHeartbeatsSayNothing(t *testing.T) {
 	beating(t, func(h *Heartbeats, r *rows) {
 		now := time.Now()
-		h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatPassing, At: now})
-		h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatCritical, At: now.Add(-time.Second)})
+		h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatPassing, At: now}, false)
+		h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatCritical, At: now.Add(-time.Second)}, false)
 		pass(time.Second)
 		if r.copied().healthy["a"] != fleet.HeartbeatPassing {
 			t.Errorf("it is %q", r.copied().healthy["a"])
@@ -108,7 +108,7 @@ func TestOlderHeartbeatsSayNothing(t *testing.T) {
 
 func TestLastHeartbeatsAreWritten(t *testing.T) {
 	beating(t, func(h *Heartbeats, _ *rows) {
-		h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatPassing, At: time.Now()})
+		h.Beat(fleet.Heartbeat{EndpointID: "a", Status: fleet.HeartbeatPassing, At: time.Now()}, false)
 	}, func(r *rows) {
 		if r.copied().writes != 1 {
 			t.Errorf("%d writes at the end, want one", r.copied().writes)

@@ -12,11 +12,20 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
 
+// watcherGrace is how long a watcher may take to act on what it was told.
+const watcherGrace = time.Second
+
 // Registry is a receiver that keeps what is registered for whoever asks, in
 // memory. All of its methods may be called at the same time.
 type Registry struct {
 	current atomic.Pointer[registered]
-	mu      sync.Mutex // for writers of current
+
+	mu sync.Mutex // for writers of current, and for what follows
+	// left holds when endpoints left, until watcherGrace is over.
+	left map[string]time.Time
+	// watchers is how many there are; unwatched is when there was last one.
+	watchers  int
+	unwatched time.Time
 }
 
 // registered is what is registered as of one moment; never changed, but that
@@ -31,7 +40,7 @@ type registered struct {
 
 // NewRegistry makes a Registry that knows nothing yet.
 func NewRegistry() *Registry {
-	r := &Registry{}
+	r := &Registry{left: make(map[string]time.Time)}
 	r.current.Store(newRegistered(make(chan struct{})))
 	return r
 }
@@ -58,6 +67,7 @@ func (r *Registry) Receive(t fleet.Traffic) {
 		index = uint64(time.Now().UnixMilli())
 	}
 	next, changed := old.successor(t.Endpoints, index)
+	r.noteLeavers(old, next)
 	if !changed && old.Index > 0 {
 		next.Index, next.superseded, next.Superseded = old.Index, old.superseded, old.superseded
 		r.current.Store(next)
@@ -113,8 +123,45 @@ func sameEndpoint(a, b fleet.Endpoint) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// Drained is true: what the registry told of an instance that has left is over at once.
-func (*Registry) Drained(string) bool { return true }
+// noteLeavers keeps when endpoints left, for as long as it matters.
+func (r *Registry) noteLeavers(old, next *registered) {
+	now := time.Now()
+	for id, at := range r.left {
+		if _, back := next.endpoints[id]; back || now.Sub(at) >= watcherGrace {
+			delete(r.left, id)
+		}
+	}
+	for id := range old.endpoints {
+		if _, there := next.endpoints[id]; !there {
+			r.left[id] = now
+		}
+	}
+}
+
+// Drained reports whether nobody can still use an instance because of what was told
+// here: one that watches may take a moment to act on the news.
+func (r *Registry) Drained(instanceID string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, there := r.current.Load().endpoints[instanceID]; there {
+		return false
+	}
+	at, leaving := r.left[instanceID]
+	return !leaving || time.Since(at) >= watcherGrace || r.watchers == 0 && time.Since(r.unwatched) >= watcherGrace
+}
+
+// Watch says that somebody goes by what changes here, until leave is called.
+func (r *Registry) Watch() (leave func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.watchers++
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.watchers--
+		r.unwatched = time.Now()
+	}
+}
 
 // Current is what is registered now.
 func (r *Registry) Current() fleet.Registry { return r.current.Load().Registry }

@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
@@ -64,7 +65,7 @@ func TestRegistry(t *testing.T) {
 	if left := receive(web); left.Index != before.Index+1 || len(left.Services) != 1 || !superseded(before) {
 		t.Errorf("one has gone: %+v", left)
 	}
-	if _, ok := r.Endpoint("api-0"); ok || !r.Drained("api-0") {
+	if _, ok := r.Endpoint("api-0"); ok {
 		t.Error("an endpoint that has gone is there")
 	}
 	open := r.Current()
@@ -76,4 +77,42 @@ func TestRegistry(t *testing.T) {
 	if last := receive(api); !last.Closed || len(last.Services) != 1 || last.Services[0].Name != "web" {
 		t.Errorf("after its end it is %+v", last)
 	}
+}
+
+// TestRegistryDrains: an instance waits a moment for those who watch.
+func TestRegistryDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := NewRegistry()
+		one := endpointOf("api", 0, 0, time.Minute, time.Now())
+		come := func() { r.Receive(fleet.Traffic{Endpoints: []fleet.Endpoint{one}}) }
+		vanish := func() { r.Receive(fleet.Traffic{}) }
+		wants := func(when string, want bool) {
+			t.Helper()
+			if got := r.Drained(one.ID); got != want {
+				t.Errorf("%s: drained %t, want %t", when, got, want)
+			}
+		}
+		wants("never seen", true)
+		come()
+		wants("there", false)
+		time.Sleep(watcherGrace)
+		vanish()
+		wants("gone, and nobody watches", true)
+		leave := r.Watch()
+		come()
+		vanish()
+		wants("gone while somebody watches", false)
+		time.Sleep(watcherGrace)
+		wants("a moment later", true)
+		come()
+		vanish()
+		leave()
+		wants("the watcher has just gone", false)
+		time.Sleep(watcherGrace)
+		wants("a moment after that", true)
+		vanish()
+		if len(r.left) != 0 {
+			t.Errorf("%v are kept", r.left)
+		}
+	})
 }

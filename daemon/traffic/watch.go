@@ -53,26 +53,30 @@ func (w *watch) start(uploads bool) {
 
 // uploaded notes that some of the body has come, or all.
 func (w *watch) uploaded(ended bool) {
-	switch {
-	case w.phase.Load() == phaseAnswer:
+	switch phase := w.phase.Load(); {
+	case phase == phaseOver:
+	case phase == phaseAnswer, !ended:
 		w.timer.Reset(w.idle)
-	case ended && w.phase.CompareAndSwap(phaseUpload, phaseWait):
+	case w.phase.CompareAndSwap(phaseUpload, phaseWait):
 		w.timer.Reset(w.response)
-	case !ended:
-		w.timer.Reset(w.idle)
 	}
 }
 
 // answered notes that the answer begins, or goes on.
 func (w *watch) answered() {
-	if w.phase.Load() != phaseAnswer {
-		w.phase.Store(phaseAnswer)
+	for phase := w.phase.Load(); phase != phaseAnswer; phase = w.phase.Load() {
+		if phase == phaseOver || w.phase.CompareAndSwap(phase, phaseAnswer) {
+			break
+		}
 	}
 	w.timer.Reset(w.idle)
 }
 
-// stop is the end of the request.
+// stop is the end of the request. What expires afterwards touches nothing: the
+// connection may carry the next one.
 func (w *watch) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.phase.Store(phaseOver)
 	w.timer.Stop()
 }
@@ -80,15 +84,17 @@ func (w *watch) stop() {
 // expire ends the request, for the reason of its phase. Deadlines in the past wake
 // who reads from the client, or writes to it.
 func (w *watch) expire() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	past := time.Unix(1, 0)
 	switch w.phase.Load() {
 	case phaseUpload:
-		w.end(errLateBody)
+		w.endLocked(errLateBody)
 		_ = w.controller.SetReadDeadline(past)
 	case phaseWait:
-		w.end(errSlow)
+		w.endLocked(errSlow)
 	case phaseAnswer:
-		w.end(errStill)
+		w.endLocked(errStill)
 		_ = w.controller.SetWriteDeadline(past)
 	default:
 	}
@@ -101,6 +107,10 @@ func (w *watch) gone() { w.end(errGone) }
 func (w *watch) end(why error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.endLocked(why)
+}
+
+func (w *watch) endLocked(why error) {
 	if w.why == nil {
 		w.why = why
 	}

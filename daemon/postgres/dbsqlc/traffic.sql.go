@@ -392,14 +392,42 @@ func (q *Queries) LockEndpoint(ctx context.Context, id string) (ServiceRegistry,
 	return i, err
 }
 
-const lockEndpoints = `-- name: LockEndpoints :exec
-SELECT id FROM service_registry WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
+const lockEndpoints = `-- name: LockEndpoints :many
+SELECT id, service_name, instance_id, environment, endpoint_url, health_check_url, is_healthy, load_balancer_weight, metadata, registered_at, last_heartbeat, ttl_seconds FROM service_registry WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
 `
 
 // LockEndpoints is done before several are changed, so that nobody waits in a circle.
-func (q *Queries) LockEndpoints(ctx context.Context, ids []string) error {
-	_, err := q.db.Exec(ctx, lockEndpoints, ids)
-	return err
+func (q *Queries) LockEndpoints(ctx context.Context, ids []string) ([]ServiceRegistry, error) {
+	rows, err := q.db.Query(ctx, lockEndpoints, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ServiceRegistry
+	for rows.Next() {
+		var i ServiceRegistry
+		if err := rows.Scan(
+			&i.ID,
+			&i.ServiceName,
+			&i.InstanceID,
+			&i.Environment,
+			&i.EndpointUrl,
+			&i.HealthCheckUrl,
+			&i.IsHealthy,
+			&i.LoadBalancerWeight,
+			&i.Metadata,
+			&i.RegisteredAt,
+			&i.LastHeartbeat,
+			&i.TtlSeconds,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const lockExternalEndpoint = `-- name: LockExternalEndpoint :one
@@ -506,7 +534,7 @@ func (q *Queries) RecordDrained(ctx context.Context, arg RecordDrainedParams) ([
 	return items, nil
 }
 
-const recordHeartbeats = `-- name: RecordHeartbeats :exec
+const recordHeartbeats = `-- name: RecordHeartbeats :many
 UPDATE service_registry r SET
     is_healthy = CASE WHEN b.status = '' OR b.at < r.last_heartbeat THEN r.is_healthy ELSE b.status = 'passing' END,
     last_heartbeat = greatest(r.last_heartbeat, b.at)
@@ -515,6 +543,7 @@ FROM (
     FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::text[]) AS status, unnest($3::float8[]) AS age) u
 ) b
 WHERE r.id = b.id AND r.instance_id IS NULL
+RETURNING r.id, r.service_name, r.instance_id, r.environment, r.endpoint_url, r.health_check_url, r.is_healthy, r.load_balancer_weight, r.metadata, r.registered_at, r.last_heartbeat, r.ttl_seconds
 `
 
 type RecordHeartbeatsParams struct {
@@ -525,9 +554,37 @@ type RecordHeartbeatsParams struct {
 
 // RecordHeartbeats takes how long ago each came, so that one clock counts for all
 // daemons. What came earlier than what is known says nothing new.
-func (q *Queries) RecordHeartbeats(ctx context.Context, arg RecordHeartbeatsParams) error {
-	_, err := q.db.Exec(ctx, recordHeartbeats, arg.Ids, arg.Statuses, arg.Ages)
-	return err
+func (q *Queries) RecordHeartbeats(ctx context.Context, arg RecordHeartbeatsParams) ([]ServiceRegistry, error) {
+	rows, err := q.db.Query(ctx, recordHeartbeats, arg.Ids, arg.Statuses, arg.Ages)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ServiceRegistry
+	for rows.Next() {
+		var i ServiceRegistry
+		if err := rows.Scan(
+			&i.ID,
+			&i.ServiceName,
+			&i.InstanceID,
+			&i.Environment,
+			&i.EndpointUrl,
+			&i.HealthCheckUrl,
+			&i.IsHealthy,
+			&i.LoadBalancerWeight,
+			&i.Metadata,
+			&i.RegisteredAt,
+			&i.LastHeartbeat,
+			&i.TtlSeconds,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const recordLoads = `-- name: RecordLoads :exec

@@ -59,12 +59,12 @@ RETURNING id;
 DELETE FROM service_registry WHERE id = $1 AND instance_id IS NULL;
 
 -- LockEndpoints is done before several are changed, so that nobody waits in a circle.
--- name: LockEndpoints :exec
-SELECT id FROM service_registry WHERE id = ANY (sqlc.arg('ids')::uuid[]) ORDER BY id FOR UPDATE;
+-- name: LockEndpoints :many
+SELECT * FROM service_registry WHERE id = ANY (sqlc.arg('ids')::uuid[]) ORDER BY id FOR UPDATE;
 
 -- RecordHeartbeats takes how long ago each came, so that one clock counts for all
 -- daemons. What came earlier than what is known says nothing new.
--- name: RecordHeartbeats :exec
+-- name: RecordHeartbeats :many
 UPDATE service_registry r SET
     is_healthy = CASE WHEN b.status = '' OR b.at < r.last_heartbeat THEN r.is_healthy ELSE b.status = 'passing' END,
     last_heartbeat = greatest(r.last_heartbeat, b.at)
@@ -72,7 +72,8 @@ FROM (
     SELECT u.id, u.status, now() - make_interval(secs => u.age) AS at
     FROM (SELECT unnest(sqlc.arg('ids')::uuid[]) AS id, unnest(sqlc.arg('statuses')::text[]) AS status, unnest(sqlc.arg('ages')::float8[]) AS age) u
 ) b
-WHERE r.id = b.id AND r.instance_id IS NULL;
+WHERE r.id = b.id AND r.instance_id IS NULL
+RETURNING r.*;
 
 -- name: Now :one
 SELECT now()::timestamptz AS now;
