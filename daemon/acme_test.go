@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
+	"io/fs"
 	"math/big"
 	"net"
 	"net/http"
@@ -274,13 +275,16 @@ func TestACME(t *testing.T) {
 			}
 			issued, ordered := a.issued(), a.ordered()
 			f.Stop()
+			// The copy in the data directory serves, too, when the database does not.
+			f.query(t, `WITH moved AS (UPDATE certificates SET key = 'away/' || key RETURNING 1) SELECT count(*) FROM moved`)
 			f.Start(t)
 			eventually(t, "the route is known again", func() bool {
 				return statusOf(t, f.Traffic, "shop.example.com") == http.StatusPermanentRedirect
 			})
 			if body, again, err := visit(a, secure, "shop.example.com"); err != nil || body != "hello" || again != serial {
-				t.Errorf("after a restart: %q, %v, certificate %s, want %s", body, err, again, serial)
+				t.Errorf("after a restart, without the database's: %q, %v, certificate %s, want %s", body, err, again, serial)
 			}
+			f.query(t, `WITH moved AS (UPDATE certificates SET key = substr(key, 6) WHERE key LIKE 'away/%' RETURNING 1) SELECT count(*) FROM moved`)
 			second := net.JoinHostPort(test.tlsHost, strconv.Itoa(freePort(t)))
 			other := f.Another(t, testenv.WithEnvironment(append(settings, "WEDSYNC_TRAFFIC_TLS_LISTEN="+second)...))
 			eventually(t, "the route is known to the second daemon", func() bool {
@@ -292,6 +296,7 @@ func TestACME(t *testing.T) {
 			if a.issued() != issued || a.ordered() != ordered || issued != 1 {
 				t.Errorf("issued %d, then %d certificates; ordered %d, then %d", issued, a.issued(), ordered, a.ordered())
 			}
+			f.checkCopies(t)
 			if found := f.keysInClear(t); found > 0 {
 				t.Errorf("%d private keys are stored as they are", found)
 			}
@@ -446,6 +451,28 @@ func (f *fixture) answers(t *testing.T, service, text string) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }))
 	t.Cleanup(s.Close)
 	f.query(t, `INSERT INTO service_registry (service_name, environment, endpoint_url, ttl_seconds) VALUES ($1, 'staging', $2, 3600) RETURNING 1`, service, s.URL)
+}
+
+// checkCopies: what is in the data directory of certificates is its owner's only.
+func (f *fixture) checkCopies(t *testing.T) {
+	t.Helper()
+	keys := 0
+	err := filepath.WalkDir(filepath.Join(f.DataDir, "certificates"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %s", path, info.Mode())
+		}
+		if strings.HasSuffix(path, ".key") {
+			keys++
+		}
+		return err
+	})
+	if err != nil || keys != 1 {
+		t.Errorf("%d keys are in the data directory, %v", keys, err)
+	}
 }
 
 // keysInClear counts the private keys that can be read from the database.

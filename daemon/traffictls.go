@@ -9,10 +9,15 @@ import (
 	"net/mail"
 	"net/url"
 	"os"
+	"path/filepath"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/traffic"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/traffic/certificates"
 )
+
+// certificatesFolder, in the data directory, has copies of certificates that were
+// ordered, for times without the database.
+const certificatesFolder = "certificates"
 
 // TrafficTLS says how requests come in over TLS.
 type TrafficTLS struct {
@@ -119,7 +124,7 @@ func (c Config) secure(b *traffic.Balancer, plain, secure net.Listener, store ce
 			return nil, err
 		}
 		acme, err = certificates.New(certificates.Config{
-			Directory: t.ACME.Directory, Roots: roots, Email: t.ACME.Email, Store: store, Managed: b.Managed,
+			Directory: t.ACME.Directory, Roots: roots, Email: t.ACME.Email, Store: store, Folder: filepath.Join(c.DataDir, certificatesFolder), Managed: b.Managed,
 			Plain: plain.Addr(), TLS: secure.Addr(), Logger: c.Logger,
 		})
 		if err != nil {

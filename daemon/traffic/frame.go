@@ -43,9 +43,7 @@ func (s *strict) Read(p []byte) (int, error) {
 	}
 	good, ok := s.frame.feed(p[:n])
 	if s.frame.state == inTunnel {
-		// HTTP/2 over TLS has been negotiated, or is not spoken at all.
-		good, ok = 0, ok && !s.tls
-		s.through.Store(ok)
+		s.through.Store(true)
 	}
 	if ok {
 		return n, err
@@ -73,6 +71,7 @@ const (
 	inChunk
 	inChunkEnd
 	inTrailer
+	inPreface
 	inTunnel
 )
 
@@ -86,6 +85,10 @@ const (
 // preface is the first line of HTTP/2 without negotiation (RFC 9113, section 3.4).
 const preface = "PRI * HTTP/2.0"
 
+// afterPreface are the lines behind it. Only with all of them does net/http speak
+// HTTP/2; anything else that begins like it is one more request of HTTP/1 to it.
+var afterPreface = [...]string{"", "SM", ""}
+
 // framing follows the messages on a connection.
 type framing struct {
 	state int
@@ -98,6 +101,9 @@ type framing struct {
 	hasLen  bool
 	chunked bool
 	old     bool // HTTP/1.0
+	// spoken is set where HTTP/2 cannot begin any more: after the first message, or
+	// where it would have been negotiated.
+	spoken bool
 }
 
 // feed follows some bytes. It returns how many are beyond doubt, and false at the
@@ -132,7 +138,7 @@ func (f *framing) endOfData() {
 	}
 }
 
-func (f *framing) nextHead() { *f = framing{line: f.line[:0]} }
+func (f *framing) nextHead() { *f = framing{line: f.line[:0], spoken: true} }
 
 // feedLine follows the bytes of a line up to its end, if that is among them.
 func (f *framing) feedLine(p []byte) (int, bool) {
@@ -176,6 +182,8 @@ func (f *framing) longest() int {
 // endOfLine acts on a whole line.
 func (f *framing) endOfLine() bool {
 	switch f.state {
+	case inPreface:
+		return f.prefaceLine()
 	case inChunkEnd:
 		f.state = inChunkSize
 		return len(f.line) == 0
@@ -205,11 +213,20 @@ func (f *framing) requestLine() bool {
 	f.first = true
 	line := string(f.line)
 	if line == preface {
-		f.state = inTunnel
-		return true
+		f.state = inPreface
+		return !f.spoken
 	}
 	f.old = strings.HasSuffix(line, " HTTP/1.0")
 	return line != "" && strings.Count(line, " ") == 2 && !strings.ContainsAny(line, "\t\v\f")
+}
+
+// prefaceLine follows the rest of the preface.
+func (f *framing) prefaceLine() bool {
+	want := afterPreface[f.rest]
+	if f.rest++; int(f.rest) == len(afterPreface) {
+		f.state = inTunnel
+	}
+	return string(f.line) == want
 }
 
 // header notes what a header line says of the body.

@@ -166,6 +166,40 @@ func isReset(err error) bool {
 	return errors.As(err, &op) && !op.Timeout()
 }
 
+// What begins like HTTP/2 and is not ends no checks: net/http takes it for a
+// request of HTTP/1, and reads on.
+func TestRefusesHalfPrefaces(t *testing.T) {
+	w := newWorld(t)
+	var asked atomic.Int32
+	w.instance("api", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/good" {
+			asked.Add(1)
+		}
+	}))
+	const host = "Host: api.staging.localhost\r\n"
+	const doubtful = "POST / HTTP/1.1\n" + host + "Content-Length: 50\nTransfer-Encoding: chunked\n\n0\n\n"
+	for name, request := range map[string]string{
+		"with a header":       "PRI * HTTP/2.0\r\n" + host + "\r\n" + doubtful,
+		"without its end":     "PRI * HTTP/2.0\r\n\r\n" + doubtful,
+		"with another end":    "PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n" + doubtful,
+		"after a request":     "GET /good HTTP/1.1\r\n" + host + "\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + doubtful,
+		"with a header after": "GET /good HTTP/1.1\r\n" + host + "\r\nPRI * HTTP/2.0\r\n" + host + "\r\n" + doubtful,
+	} {
+		c := w.dial()
+		_, _ = io.WriteString(c, request)
+		answers, err := io.ReadAll(c)
+		if err != nil && !isReset(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := bytes.Count(answers, []byte("HTTP/1.1 400")); n > 1 || bytes.Contains(answers, []byte("HTTP/1.1 50")) {
+			t.Errorf("%s: got %q", name, answers)
+		}
+	}
+	if n := asked.Load(); n > 0 {
+		t.Errorf("the instance was asked %d times", n)
+	}
+}
+
 // Good messages of every form pass, whole and in their order, however they are cut.
 func TestLeavesGoodMessagesAlone(t *testing.T) {
 	const messages = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n" +

@@ -228,7 +228,7 @@ func (d *door) greet(raw net.Conn) net.Conn {
 	case "h2":
 		return c
 	default:
-		return &strict{Conn: c, tls: true, serverName: state.ServerName}
+		return &strict{Conn: c, tls: true, serverName: state.ServerName, frame: framing{spoken: true}}
 	}
 }
 

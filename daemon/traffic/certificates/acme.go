@@ -48,6 +48,9 @@ type Config struct {
 	Email string
 	// Store keeps certificates, keys and accounts.
 	Store Store
+	// Folder has copies of the certificates that were used here, with their keys,
+	// mode 0600: they are served while Store is away.
+	Folder string
 	// Managed reports whether certificates may be had for a host.
 	Managed func(host string) bool
 	// Plain and TLS are the addresses at which requests and handshakes come in.
@@ -85,7 +88,7 @@ func New(c Config) (*ACME, error) {
 		Capacity:         maxCached, Logger: log,
 	})
 	a.config = certmagic.New(a.cache, certmagic.Config{
-		Storage: NewStorage(c.Store), Logger: log,
+		Storage: NewStorage(c.Store), LocalCache: &certmagic.FileStorage{Path: c.Folder}, Logger: log,
 		OnDemand: &certmagic.OnDemandConfig{DecisionFunc: a.decide},
 	})
 	directory := c.Directory
@@ -137,9 +140,8 @@ func (a *ACME) Run(ctx context.Context) {
 }
 
 func (a *ACME) clean(ctx context.Context, old time.Duration) error {
-	return certmagic.CleanStorage(ctx, a.config.Storage, certmagic.CleanStorageOptions{
-		Logger: a.config.Logger, OCSPStaples: true, ExpiredCerts: true, ExpiredCertGracePeriod: old,
-	})
+	o := certmagic.CleanStorageOptions{Logger: a.config.Logger, OCSPStaples: true, ExpiredCerts: true, ExpiredCertGracePeriod: old}
+	return errors.Join(certmagic.CleanStorage(ctx, a.config.Storage, o), certmagic.CleanStorage(ctx, a.config.LocalCache, o))
 }
 
 var (

@@ -26,9 +26,10 @@ func TestLogs(t *testing.T) {
 	log := newZap(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	log.With(zap.String("host", "a.example.com")).Info("obtaining", zap.Int("attempt", 2), zap.Strings("names", []string{"x", "y"}))
 	log.Named("obtain").Warn("slow")
+	log.With(zap.Any("storage", NewStorage(empty{}))).Info("cleaning")
 	log.Error("failed", zap.Error(errors.New("no luck")))
 	for _, want := range []string{
-		`level=DEBUG msg="acme: obtaining" host=a.example.com attempt=2 names="[x y]"`, `level=WARN msg="acme: slow"`, `level=ERROR msg="acme: failed" error="no luck"`,
+		`level=DEBUG msg="acme: obtaining" host=a.example.com attempt=2 names="[x y]"`, `level=WARN msg="acme: slow"`, `msg="acme: cleaning" storage=database`, `level=ERROR msg="acme: failed" error="no luck"`,
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in the log:\n%s", want, &out)
@@ -58,7 +59,7 @@ func newTestACME(t *testing.T, plain, secure string) *ACME {
 		return a
 	}
 	a, err := New(Config{
-		Store: empty{}, Managed: func(host string) bool { return host == "shop.example.com" }, Plain: addr(plain), TLS: addr(secure),
+		Store: empty{}, Folder: t.TempDir(), Managed: func(host string) bool { return host == "shop.example.com" }, Plain: addr(plain), TLS: addr(secure),
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -64,6 +64,9 @@ var (
 // NewStorage makes a Storage.
 func NewStorage(s Store) *Storage { return &Storage{store: s, held: make(map[string]*held)} }
 
+// String is what certmagic logs of it: nothing of what is inside, which may be changing.
+func (s *Storage) String() string { return "database" }
+
 // Store implements certmagic.Storage.
 func (s *Storage) Store(ctx context.Context, key string, value []byte) error {
 	return s.store.StoreCertificate(fleet.AsSystem(ctx), key, value)
