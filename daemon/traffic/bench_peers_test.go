@@ -79,7 +79,8 @@ type peer struct {
 
 // BenchmarkPeers measures the balancer beside HAProxy, nginx and Caddy: the same
 // backends, the same load generator, in turn, one after the other in every round.
-// CPU time is of the balancer's process and its children, as /proc tells it.
+// Each has one thread for its work: nbthread 1, one worker, GOMAXPROCS 1. CPU time
+// is of the balancer's process and its children, as /proc tells it.
 func BenchmarkPeers(b *testing.B) {
 	dir := b.TempDir()
 	backends := startBackends(b, dir)
@@ -260,7 +261,7 @@ func startProcess(b *testing.B, name string, args ...string) int {
 		b.Fatal(err)
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.Env = append(os.Environ(), "HOME="+b.TempDir())
+	cmd.Env = append(os.Environ(), "HOME="+b.TempDir(), "GOMAXPROCS=1")
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
