@@ -117,10 +117,13 @@ func (t *tunnel) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Write counts before it writes: the instance may answer, and end the connection,
+// before the write has returned.
 func (t *tunnel) Write(p []byte) (int, error) {
 	t.x.watch.answered()
+	t.x.tunnelIn.Add(int64(len(p)))
 	n, err := t.ReadWriteCloser.Write(p)
-	t.x.tunnelIn.Add(int64(n))
+	t.x.tunnelIn.Add(int64(n - len(p)))
 	return n, err
 }
 
