@@ -441,7 +441,9 @@ func (r *badRun) follow(deploymentID string, live api.Deployment) (detection tim
 		if d.DeploymentStatus != api.DeploymentFailed || failed.Rollback != nil {
 			r.t.Errorf("it ended as %s, with the rollback %q; want it failed, as nothing is there to go back to", d.DeploymentStatus, d.RollbackID)
 		}
-		eventually(r.t, "its containers are gone", func() bool { return len(containers(r.t, r.definition.ID)) == 0 })
+		eventually(r.t, "its containers are gone, and their rows say so", func() bool {
+			return len(containers(r.t, r.definition.ID)) == 0 && len(r.instances(r.t, r.definition.ID)) == 0
+		})
 		ended = time.Now()
 	} else {
 		ended = r.rolledBack(failed, live, ended)
