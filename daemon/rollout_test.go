@@ -136,9 +136,11 @@ func TestMovedTag(t *testing.T) {
 	first := f.deploy(t, d.ID, 2)
 	registry.PushDemo(t, "app:stable", "v2")
 
-	docker(t, "rm", "--force", containers(t, d.ID)[0])
-	eventually(t, "the lost container is back", func() bool {
-		return len(f.healthy(t, d.ID)) == 2
+	lost := containers(t, d.ID)[0]
+	docker(t, "rm", "--force", lost)
+	eventually(t, "another container is in the place of the lost one", func() bool {
+		list := f.healthy(t, d.ID)
+		return len(list) == 2 && !slices.ContainsFunc(list, func(i api.Instance) bool { return i.ContainerID == lost })
 	})
 	f.runs(t, d.ID, "v1", 2)
 
