@@ -108,6 +108,13 @@ func ClearInstallation(ctx context.Context, installation string) error {
 	)
 }
 
+// clearTries and clearPause bound how often, and how soon, the removal of a network
+// is tried again.
+const (
+	clearTries = 10
+	clearPause = 200 * time.Millisecond
+)
+
 func clearContainers(ctx context.Context, c *client.Client, ours filters.Args) error {
 	list, err := c.ContainerList(ctx, container.ListOptions{All: true, Filters: ours})
 	errs := []error{err}
@@ -130,9 +137,32 @@ func clearNetworks(ctx context.Context, c *client.Client, ours filters.Args) err
 	list, err := c.NetworkList(ctx, network.ListOptions{Filters: ours})
 	errs := []error{err}
 	for _, found := range list {
-		errs = append(errs, unlessGone(c.NetworkRemove(ctx, found.ID)))
+		errs = append(errs, clearNetwork(ctx, c, found.ID, ours))
 	}
 	return errors.Join(errs...)
+}
+
+// clearNetwork removes a network. What a daemon asked for just before it ended may
+// come into being after the containers were listed, and the Engine may forget an
+// endpoint when it removes a container: both are looked for a few times.
+func clearNetwork(ctx context.Context, c *client.Client, id string, ours filters.Args) error {
+	err := unlessGone(c.NetworkRemove(ctx, id))
+	for range clearTries {
+		if err == nil || ctx.Err() != nil {
+			break
+		}
+		pause(ctx, clearPause)
+		if err = clearContainers(ctx, c, ours); err != nil {
+			continue
+		}
+		if n, inspectErr := c.NetworkInspect(ctx, id, network.InspectOptions{}); inspectErr == nil {
+			for endpoint := range n.Containers {
+				_ = c.NetworkDisconnect(ctx, id, endpoint, true)
+			}
+		}
+		err = unlessGone(c.NetworkRemove(ctx, id))
+	}
+	return err
 }
 
 func clearVolumes(ctx context.Context, c *client.Client, ours filters.Args) error {
