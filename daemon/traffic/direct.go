@@ -12,6 +12,7 @@ import (
 	"net/textproto"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -287,9 +288,7 @@ func (d *directBody) Close() error {
 	return c.Close()
 }
 
-// hopByHop are the headers of one connection only (RFC 9110, section 7.6.1).
-var hopByHop = []string{"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
-
+// isHopByHop reports whether a header is of one connection only (RFC 9110, section 7.6.1).
 func isHopByHop(name string) bool {
 	switch name {
 	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
@@ -303,32 +302,23 @@ func dropHopByHop(h http.Header) {
 	for _, name := range namedByConnection(h) {
 		delete(h, name)
 	}
-	for _, name := range hopByHop {
-		delete(h, name)
+	for name := range h {
+		if isHopByHop(name) {
+			delete(h, name)
+		}
 	}
 }
 
 // namedByConnection are the headers that a Connection header takes out.
 func namedByConnection(h http.Header) (names []string) {
 	for _, v := range h["Connection"] {
-		for v != "" {
-			var name string
-			name, v, _ = cutComma(v)
+		for name := range strings.SplitSeq(v, ",") {
 			if name = textproto.TrimString(name); name != "" {
 				names = append(names, textproto.CanonicalMIMEHeaderKey(name))
 			}
 		}
 	}
 	return names
-}
-
-func cutComma(s string) (before, after string, found bool) {
-	for k := range len(s) {
-		if s[k] == ',' {
-			return s[:k], s[k+1:], true
-		}
-	}
-	return s, "", false
 }
 
 // appendHead writes the head of the request as the instance sees it.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -90,7 +91,7 @@ func (x *exchange) nobody() refusal {
 	return refuseBusy
 }
 
-// answering is the answer's body. The request counts until it is closed.
+// answering is the answer's body; whatever comes of it keeps the request from expiring.
 type answering struct {
 	io.ReadCloser
 
@@ -134,11 +135,17 @@ func (b *Balancer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if conn, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
-		res.Body = &tunnel{conn, x}
-	} else {
+	if res.StatusCode != http.StatusSwitchingProtocols {
 		res.Body = &answering{res.Body, x}
+		return res, nil
 	}
+	conn, ok := res.Body.(io.ReadWriteCloser)
+	if !ok || req.Header.Get("Upgrade") == "" || !strings.EqualFold(req.Header.Get("Upgrade"), res.Header.Get("Upgrade")) {
+		return nil, errors.Join(errProtocol, res.Body.Close())
+	}
+	// From here on the connection is not HTTP any more, and must not be before.
+	release(req.Context())
+	res.Body = &tunnel{conn, x}
 	return res, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // What two readers could frame in two ways, and clients that do not come to the
@@ -142,10 +143,42 @@ func TestRefusesDoubtfulChunks(t *testing.T) {
 	}
 }
 
+// An instance that changes the protocol without being asked, or to another one
+// than it was asked for, is refused, and does not switch the checks off.
+func TestUnaskedUpgradesKeepTheChecks(t *testing.T) {
+	for name, upgrade := range map[string]string{"not asked": "", "to another": "Connection: Upgrade\r\nUpgrade: websocket\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			w := roundaboutWorld(t, true) // the way that upgrades take
+			instance := newScripted(t)
+			instance.answer.Store(new([]byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")))
+			w.endpoint("api", "http://"+instance.addr)
+			conn := w.dial()
+			reader := bufio.NewReader(conn)
+			ask := func(request string, want int) {
+				t.Helper()
+				_, _ = io.WriteString(conn, request)
+				res, err := http.ReadResponse(reader, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				if res.StatusCode != want {
+					t.Errorf("status %d, want %d", res.StatusCode, want)
+				}
+			}
+			ask("GET / HTTP/1.1\r\nHost: api.staging.localhost\r\n"+upgrade+"\r\n", http.StatusBadGateway)
+			ask("GET / HTTP/1.1\r\nHost: unknown.example\r\nX-A: 1\r\n folded\r\n\r\n", http.StatusBadRequest)
+		})
+	}
+}
+
 // A client that does not send its head in time is let go.
 func TestLetsSlowHeadsGo(t *testing.T) {
 	w := newWorld(t)
 	server := w.newServer()
+	if server.ReadHeaderTimeout <= 0 || server.ReadHeaderTimeout > time.Minute || server.IdleTimeout <= 0 {
+		t.Errorf("a client may take %s for a head, and do nothing for %s", server.ReadHeaderTimeout, server.IdleTimeout)
+	}
 	server.ReadHeaderTimeout = 1 // a nanosecond: every head is late
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

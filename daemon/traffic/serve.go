@@ -191,7 +191,6 @@ func (b *Balancer) respond(res *http.Response) error {
 	x := exchangeOf(res.Request.Context())
 	x.dress(res)
 	if res.StatusCode == http.StatusSwitchingProtocols {
-		release(res.Request.Context())
 		return nil
 	}
 	if x.upload != nil && !x.upload.finished() && res.Request.ProtoMajor == 1 {

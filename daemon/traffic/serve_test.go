@@ -673,6 +673,7 @@ func TestDrains(t *testing.T) {
 		first <- body
 	}()
 	<-enter
+	old := w.backendOf(id)
 	w.endpoint("api", "http://"+closedAddress(t))
 	w.remove(id)
 	w.instance("api", says("new"))
@@ -695,6 +696,11 @@ func TestDrains(t *testing.T) {
 	}
 	if !w.Drained(id) {
 		t.Error("not drained after the last request")
+	}
+	old.links.mu.Lock()
+	defer old.links.mu.Unlock()
+	if len(old.links.idle) != 0 || !old.links.closed {
+		t.Errorf("%d connections to it are kept", len(old.links.idle))
 	}
 }
 
