@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -316,7 +317,9 @@ func TestIndexAfterRestart(t *testing.T) {
 	early := directory(fixture()...)
 	resp, _ := get(t, serve(t, early, everywhere).URL+"/v1/catalog/services")
 	kept := resp.Header.Get("X-Consul-Index")
-	time.Sleep(2 * time.Millisecond) // a daemon takes longer to come back
+	for began := time.Now().UnixMilli(); time.Now().UnixMilli() == began; { // a daemon takes longer to come back
+		runtime.Gosched()
+	}
 	server := serve(t, directory(), everywhere)
 	for _, index := range []string{kept, "18446744073709551615", "1"} {
 		resp, body := get(t, server.URL+"/v1/catalog/services?wait=1m&index="+index)

@@ -105,6 +105,7 @@ func TestCertificateLocks(t *testing.T) {
 	one, two := certificates.NewStorage(s), certificates.NewStorage(openURL(t, db.AppURL))
 	var inside atomic.Int32
 	var group sync.WaitGroup
+	other := map[*certificates.Storage]*certificates.Storage{one: two, two: one}
 	for _, m := range []*certificates.Storage{one, two, one, two} {
 		group.Go(func() {
 			if err := m.Lock(t.Context(), "host"); err != nil {
@@ -114,7 +115,9 @@ func TestCertificateLocks(t *testing.T) {
 			if inside.Add(1) != 1 {
 				t.Error("two hold the lock")
 			}
-			time.Sleep(20 * time.Millisecond) // long enough for others to come in, if they could
+			if ok, err := other[m].TryLock(t.Context(), "host"); ok || err != nil {
+				t.Errorf("another process gets a lock that is held: %t, %v", ok, err)
+			}
 			inside.Add(-1)
 			if err := m.Unlock(t.Context(), "host"); err != nil {
 				t.Error(err)

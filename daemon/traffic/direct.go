@@ -217,7 +217,14 @@ func (x *exchange) converse(w http.ResponseWriter, r *http.Request, message []by
 	return nil, c.reused, errors.Join(fmt.Errorf("exchange with the instance: %w", err), c.Close())
 }
 
-var errProtocol = errors.New("the instance changed to another protocol without being asked")
+var (
+	errProtocol = errors.New("the instance changed to another protocol without being asked")
+	errStatus   = errors.New("the instance answers with a status that is none")
+)
+
+// isStatus reports whether a number can be passed on as a status: net/http's server
+// panics at any other.
+func isStatus(code int) bool { return code >= http.StatusContinue && code <= 999 }
 
 // readAnswer reads the head of the answer, without what is between the two ends of
 // one connection only. Answers that only inform, such as 103, go on to the client.
@@ -228,6 +235,8 @@ func readAnswer(reader *bufio.Reader, r *http.Request, w http.ResponseWriter) (*
 			return nil, err
 		}
 		switch {
+		case !isStatus(res.StatusCode):
+			return nil, errStatus
 		case res.StatusCode == http.StatusSwitchingProtocols:
 			return nil, errProtocol
 		case res.StatusCode < http.StatusOK:

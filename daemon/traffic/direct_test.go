@@ -161,7 +161,7 @@ var answers = []string{
 	"HTTP/1.1 200 OK\r\nX-Folded: a\r\n b\r\nContent-Length: 0\r\n\r\n",
 	"HTTP/1.1 200 OK\r\nBad Header: 1\r\n\r\n",
 	"HTTP/1.1 200 OK\r\nX-Null: \x00\r\nContent-Length: 0\r\n\r\n",
-	"HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1 abc\r\n\r\n", "garbage", "", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello", "HTTP/1.1 200 OK\r\nContent-Le",
+	"HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1 000 OK\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 abc\r\n\r\n", "garbage", "", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello", "HTTP/1.1 200 OK\r\nContent-Le",
 	"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\n\r\nsmuggled",
 }
 

@@ -135,6 +135,9 @@ func (b *Balancer) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !isStatus(res.StatusCode) {
+		return nil, errors.Join(errStatus, res.Body.Close())
+	}
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		res.Body = &answering{res.Body, x}
 		return res, nil

@@ -124,7 +124,7 @@ func hostName(header string) (string, bool) {
 		host = h
 	}
 	host = strings.TrimSuffix(host, ".")
-	if host == "" || len(host) > 253 {
+	if host == "" || len(host) > 253 || host[0] == '.' || host[len(host)-1] == '.' || strings.Contains(host, "..") {
 		return "", false
 	}
 	for k := range len(host) {

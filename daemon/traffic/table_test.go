@@ -12,7 +12,7 @@ func TestHostName(t *testing.T) {
 	for header, want := range map[string]string{
 		"a.example": "a.example", "A.Example": "a.example", "a.example.": "a.example", "a.example:80": "a.example", "A.example.:80": "a.example",
 		"127.0.0.1:80": "127.0.0.1", "a_b.example": "a_b.example",
-		"": "", ".": "", ":80": "", "[::1]:80": "", "[::1]": "", "a b": "", "a/b": "", "a@b": "", "ä.example": "", "a:b:c": "", strings.Repeat("a", 254): "",
+		"": "", ".": "", "..": "", "a..": "", ".a": "", "a..b": "", ":80": "", "[::1]:80": "", "[::1]": "", "a b": "", "a/b": "", "a@b": "", "ä.example": "", "a:b:c": "", strings.Repeat("a", 254): "",
 	} {
 		got, ok := hostName(header)
 		if got != want && ok || ok != (want != "") {
