@@ -162,8 +162,7 @@ var accesses = []access{
 		insert:    `INSERT INTO drained_instances (follower_id, instance_id) VALUES ('` + followerID + `', ` + instanceOf + `) ON CONFLICT DO NOTHING`,
 		inserters: managers, update: `UPDATE drained_instances SET instance_id = instance_id`, updaters: managers,
 		remove: `DELETE FROM drained_instances`, removers: managers},
-	// Whoever measures, measures everywhere; reading is by environment, and so is changing what one reads.
-	{table: "balancer_loads", scoped: 1, readers: everyRole, ignoresEnvironments: true,
+	{table: "balancer_loads", scoped: 1, readers: everyRole,
 		insert: `INSERT INTO balancer_loads (follower_id, endpoint_id, service_name, environment, request_rate, error_rate, in_flight, p50_ms, p95_ms, p99_ms, measured_at)
 			VALUES ('` + followerID + `', gen_random_uuid(), 'api', ` + environmentOf + `, 1, 0, 0, 1, 2, 3, now())`,
 		inserters: []fleet.Role{admin}, update: `UPDATE balancer_loads SET in_flight = in_flight + 1`, updaters: []fleet.Role{admin},

@@ -195,9 +195,15 @@ CREATE POLICY certificate_locks_manage ON certificate_locks FOR ALL USING ((SELE
 CREATE POLICY balancer_loads_read ON balancer_loads FOR SELECT
     USING ((SELECT wedsync_is('system_admin', 'devops_engineer', 'developer', 'monitoring_system'))
         AND ((SELECT wedsync_everywhere()) OR environment = ANY ((SELECT wedsync_environments())::text[])));
-CREATE POLICY balancer_loads_insert ON balancer_loads FOR INSERT WITH CHECK ((SELECT wedsync_is('system_admin')));
-CREATE POLICY balancer_loads_update ON balancer_loads FOR UPDATE USING ((SELECT wedsync_is('system_admin')));
-CREATE POLICY balancer_loads_delete ON balancer_loads FOR DELETE USING ((SELECT wedsync_is('system_admin')));
+CREATE POLICY balancer_loads_insert ON balancer_loads FOR INSERT
+    WITH CHECK ((SELECT wedsync_is('system_admin'))
+        AND ((SELECT wedsync_everywhere()) OR environment = ANY ((SELECT wedsync_environments())::text[])));
+CREATE POLICY balancer_loads_update ON balancer_loads FOR UPDATE
+    USING ((SELECT wedsync_is('system_admin'))
+        AND ((SELECT wedsync_everywhere()) OR environment = ANY ((SELECT wedsync_environments())::text[])));
+CREATE POLICY balancer_loads_delete ON balancer_loads FOR DELETE
+    USING ((SELECT wedsync_is('system_admin'))
+        AND ((SELECT wedsync_everywhere()) OR environment = ANY ((SELECT wedsync_environments())::text[])));
 
 -- What runs already is registered like what comes. Forced row level security
 -- would hide all rows from an owner that is no superuser.
