@@ -47,7 +47,7 @@ func (q *Queries) CountInstances(ctx context.Context, arg CountInstancesParams) 
 }
 
 const deploymentInstances = `-- name: DeploymentInstances :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.deployment_id = $1
 ORDER BY i.id
@@ -100,6 +100,7 @@ func (q *Queries) DeploymentInstances(ctx context.Context, deploymentID *string)
 			&i.ContainerInstance.HealthySince,
 			&i.ContainerInstance.DrainingSince,
 			&i.ContainerInstance.LoadBalancerWeight,
+			&i.ContainerInstance.ResourceLimits,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {
@@ -114,7 +115,7 @@ func (q *Queries) DeploymentInstances(ctx context.Context, deploymentID *string)
 }
 
 const getInstance = `-- name: GetInstance :one
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.id = $1
 `
@@ -160,6 +161,7 @@ func (q *Queries) GetInstance(ctx context.Context, id string) (GetInstanceRow, e
 		&i.ContainerInstance.HealthySince,
 		&i.ContainerInstance.DrainingSince,
 		&i.ContainerInstance.LoadBalancerWeight,
+		&i.ContainerInstance.ResourceLimits,
 		&i.DefinitionName,
 		&i.ServiceName,
 	)
@@ -225,7 +227,7 @@ func (q *Queries) HealthTargets(ctx context.Context) ([]HealthTargetsRow, error)
 }
 
 const instancesByID = `-- name: InstancesByID :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.id = ANY ($1::uuid[])
 `
@@ -277,6 +279,7 @@ func (q *Queries) InstancesByID(ctx context.Context, ids []string) ([]InstancesB
 			&i.ContainerInstance.HealthySince,
 			&i.ContainerInstance.DrainingSince,
 			&i.ContainerInstance.LoadBalancerWeight,
+			&i.ContainerInstance.ResourceLimits,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {
@@ -291,7 +294,7 @@ func (q *Queries) InstancesByID(ctx context.Context, ids []string) ([]InstancesB
 }
 
 const listInstances = `-- name: ListInstances :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE ($1::uuid IS NULL OR i.definition_id = $1)
     AND ($2::uuid IS NULL OR i.deployment_id = $2)
@@ -370,6 +373,7 @@ func (q *Queries) ListInstances(ctx context.Context, arg ListInstancesParams) ([
 			&i.ContainerInstance.HealthySince,
 			&i.ContainerInstance.DrainingSince,
 			&i.ContainerInstance.LoadBalancerWeight,
+			&i.ContainerInstance.ResourceLimits,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {
@@ -384,7 +388,7 @@ func (q *Queries) ListInstances(ctx context.Context, arg ListInstancesParams) ([
 }
 
 const liveInstances = `-- name: LiveInstances :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.current_status <> 'terminated'
 ORDER BY i.id
@@ -437,6 +441,7 @@ func (q *Queries) LiveInstances(ctx context.Context) ([]LiveInstancesRow, error)
 			&i.ContainerInstance.HealthySince,
 			&i.ContainerInstance.DrainingSince,
 			&i.ContainerInstance.LoadBalancerWeight,
+			&i.ContainerInstance.ResourceLimits,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {
@@ -451,7 +456,7 @@ func (q *Queries) LiveInstances(ctx context.Context) ([]LiveInstancesRow, error)
 }
 
 const lockInstance = `-- name: LockInstance :one
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.id = $1
 FOR NO KEY UPDATE OF i
@@ -498,6 +503,7 @@ func (q *Queries) LockInstance(ctx context.Context, id string) (LockInstanceRow,
 		&i.ContainerInstance.HealthySince,
 		&i.ContainerInstance.DrainingSince,
 		&i.ContainerInstance.LoadBalancerWeight,
+		&i.ContainerInstance.ResourceLimits,
 		&i.DefinitionName,
 		&i.ServiceName,
 	)
@@ -619,7 +625,7 @@ func (q *Queries) UpdateInstance(ctx context.Context, arg UpdateInstanceParams) 
 }
 
 const workloadInstances = `-- name: WorkloadInstances :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.definition_id = $1 AND i.environment = $2 AND i.current_status <> 'terminated'
 ORDER BY i.id
@@ -677,6 +683,7 @@ func (q *Queries) WorkloadInstances(ctx context.Context, arg WorkloadInstancesPa
 			&i.ContainerInstance.HealthySince,
 			&i.ContainerInstance.DrainingSince,
 			&i.ContainerInstance.LoadBalancerWeight,
+			&i.ContainerInstance.ResourceLimits,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {

@@ -133,6 +133,7 @@ type ContainerInstance struct {
 	HealthySince       *time.Time
 	DrainingSince      *time.Time
 	LoadBalancerWeight int
+	ResourceLimits     *fleet.Resources
 }
 
 type ContainerMetricSample struct {
@@ -252,21 +253,63 @@ type RouteMatch struct {
 	PathPrefix  string
 }
 
+type ScalingDecision struct {
+	ID              string
+	DefinitionID    string
+	Environment     string
+	PolicyID        *string
+	PolicyName      *string
+	Outcome         fleet.ScalingOutcome
+	CurrentValue    int64
+	WantedValue     int64
+	LimitedValue    int64
+	Unit            string
+	LimitedBy       *string
+	Reason          string
+	Inputs          []fleet.ScalingReading
+	DeploymentID    *string
+	Evaluations     int
+	DecidedAt       time.Time
+	LastEvaluatedAt time.Time
+}
+
 type ScalingPolicy struct {
 	ID                  string
 	DefinitionID        string
 	Environment         string
 	PolicyName          string
 	ScalingType         string
-	TriggerMetric       string
-	ScaleUpThreshold    pgtype.Numeric
-	ScaleDownThreshold  pgtype.Numeric
-	ScaleUpAdjustment   int
-	ScaleDownAdjustment int
-	CooldownPeriod      int
+	TriggerMetric       *string
+	ScaleUpThreshold    *float64
+	ScaleDownThreshold  *float64
+	ScaleUpAdjustment   *int
+	ScaleDownAdjustment *int
 	IsEnabled           bool
 	CreatedAt           time.Time
 	UpdatedAt           time.Time
+	ScaleUpCooldown     int
+	ScaleDownCooldown   int
+	MetricName          *string
+	TargetValue         *float64
+	MinReplicas         *int
+	MaxReplicas         *int
+	StabilizationWindow int
+	MaxScaleUp          int
+	MaxScaleDown        int
+	ScalePeriod         int
+	MinLimit            *string
+	MaxLimit            *string
+	ScheduleStart       *string
+	ScheduleEnd         *string
+	TimeZone            *string
+	CreatedBy           *string
+}
+
+type ScalingState struct {
+	DefinitionID    string
+	Environment     string
+	Recommendations []fleet.Recommendation
+	UpdatedAt       time.Time
 }
 
 type ServiceRegistry struct {
@@ -296,4 +339,6 @@ type Workload struct {
 	TargetDeploymentID *string
 	LiveDeploymentID   *string
 	UpdatedAt          time.Time
+	ResourceLimits     *fleet.Resources
+	ResizedAt          *time.Time
 }

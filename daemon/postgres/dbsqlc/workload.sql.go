@@ -24,7 +24,7 @@ func (q *Queries) EnsureWorkload(ctx context.Context, arg EnsureWorkloadParams) 
 }
 
 const getWorkload = `-- name: GetWorkload :one
-SELECT definition_id, environment, target_deployment_id, live_deployment_id, updated_at FROM workloads WHERE definition_id = $1 AND environment = $2
+SELECT definition_id, environment, target_deployment_id, live_deployment_id, updated_at, resource_limits, resized_at FROM workloads WHERE definition_id = $1 AND environment = $2
 `
 
 type GetWorkloadParams struct {
@@ -41,6 +41,8 @@ func (q *Queries) GetWorkload(ctx context.Context, arg GetWorkloadParams) (Workl
 		&i.TargetDeploymentID,
 		&i.LiveDeploymentID,
 		&i.UpdatedAt,
+		&i.ResourceLimits,
+		&i.ResizedAt,
 	)
 	return i, err
 }
@@ -77,7 +79,7 @@ func (q *Queries) ListWorkloads(ctx context.Context) ([]ListWorkloadsRow, error)
 }
 
 const lockWorkload = `-- name: LockWorkload :one
-SELECT definition_id, environment, target_deployment_id, live_deployment_id, updated_at FROM workloads WHERE definition_id = $1 AND environment = $2 FOR UPDATE
+SELECT definition_id, environment, target_deployment_id, live_deployment_id, updated_at, resource_limits, resized_at FROM workloads WHERE definition_id = $1 AND environment = $2 FOR UPDATE
 `
 
 type LockWorkloadParams struct {
@@ -94,6 +96,8 @@ func (q *Queries) LockWorkload(ctx context.Context, arg LockWorkloadParams) (Wor
 		&i.TargetDeploymentID,
 		&i.LiveDeploymentID,
 		&i.UpdatedAt,
+		&i.ResourceLimits,
+		&i.ResizedAt,
 	)
 	return i, err
 }

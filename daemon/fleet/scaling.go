@@ -1,0 +1,209 @@
+package fleet
+
+import (
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
+)
+
+// ScalingPolicy scales one workload.
+type ScalingPolicy struct {
+	ID             string
+	DefinitionID   string
+	DefinitionName string
+	Environment    string
+	Name           string
+	Rules          grammar.Scaling
+	Enabled        bool
+	CreatedBy      string
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}
+
+// Workload is the workload that the policy scales.
+func (p ScalingPolicy) Workload() Workload {
+	return Workload{DefinitionID: p.DefinitionID, Environment: p.Environment}
+}
+
+// MetricKey names a metric that policies go by.
+type MetricKey struct {
+	// Metric is one of grammar's metrics; Name is set for custom ones.
+	Metric, Name string
+}
+
+// Key is the metric that the policy goes by.
+func (p ScalingPolicy) Key() MetricKey {
+	return MetricKey{Metric: p.Rules.Metric, Name: p.Rules.MetricName}
+}
+
+// ScalingState is all that decides on the scaling of one workload, read in one
+// transaction: the input of the autoscaler.
+type ScalingState struct {
+	Workload
+	DefinitionName string
+	// Range is the range of replicas and the targets of the definition as it is now.
+	Range Scaling
+	// Policies are those that are enabled, by name.
+	Policies []ScalingPolicy
+	// Replicas is the number that is wanted at present: that of the live deployment,
+	// or that of a scaling in progress.
+	Replicas int
+	// Busy is the deployment in progress; empty for none.
+	Busy string
+	// Scaling says that Busy only adds replicas, on the autoscaler's own account,
+	// and so may be made to add more.
+	Scaling bool
+	// Instances are the replicas of the live deployment that are in service.
+	Instances []ScalingInstance
+	// Changes are the latest changes of the number of replicas, oldest first.
+	Changes []ReplicaChange
+	// FailedAt is when a scaling last failed, if no other has completed since.
+	FailedAt *time.Time
+	// Recommendations are what was recommended lately, oldest first.
+	Recommendations []Recommendation
+	// Limits are what a replica may use at present, and Resized when that was last changed.
+	Limits  Resources
+	Resized *time.Time
+	// Usage is what the replicas have used, for policies that are vertical; oldest first.
+	Usage []UsageBucket
+}
+
+// ScalingInstance is one replica as the autoscaler sees it.
+type ScalingInstance struct {
+	ID string
+	// Settled replicas have been healthy for as long as a rollout demands; only they count.
+	Settled bool
+	// Values are the instance's metrics, as means over the last samples; what has no
+	// recent sample is missing.
+	Values map[MetricKey]float64
+}
+
+// ReplicaChange is a change of the number of replicas.
+type ReplicaChange struct {
+	At            time.Time
+	Before, After int
+}
+
+// Recommendation is the highest number of replicas that was recommended from a moment on
+// until the next one.
+type Recommendation struct {
+	At       time.Time `json:"at"`
+	Replicas int       `json:"replicas"`
+}
+
+// UsageBucket is what replicas used at most in a span of time.
+type UsageBucket struct {
+	At       time.Time
+	CPUCores float64
+	MemoryMB float64
+}
+
+// ScalingOutcome is what an evaluation came to.
+type ScalingOutcome string
+
+// Outcomes.
+const (
+	// OutcomeScaledUp and OutcomeScaledDown: another number of replicas.
+	OutcomeScaledUp   ScalingOutcome = "scaled_up"
+	OutcomeScaledDown ScalingOutcome = "scaled_down"
+	// OutcomeResized: another limit of each replica.
+	OutcomeResized ScalingOutcome = "resized"
+	// OutcomeLimited: there would have been a change, but for a limit.
+	OutcomeLimited ScalingOutcome = "limited"
+	// OutcomeNoChange: all is as it should be.
+	OutcomeNoChange ScalingOutcome = "no_change"
+)
+
+// Limits that keep an evaluation from what it wanted.
+const (
+	LimitMinReplicas          = "min_replicas"
+	LimitMaxReplicas          = "max_replicas"
+	LimitDefinitionRange      = "definition_range"
+	LimitSchedule             = "schedule"
+	LimitScaleUpCooldown      = "scale_up_cooldown"
+	LimitScaleDownCooldown    = "scale_down_cooldown"
+	LimitStabilization        = "stabilization_window"
+	LimitMaxScaleUp           = "max_scale_up"
+	LimitMaxScaleDown         = "max_scale_down"
+	LimitMissingMetrics       = "missing_metrics"
+	LimitDeploymentInProgress = "deployment_in_progress"
+	LimitFailedScaling        = "failed_scaling"
+	LimitMinLimit             = "min_limit"
+	LimitMaxLimit             = "max_limit"
+	LimitHistory              = "short_history"
+)
+
+// Units of what a decision is about.
+const (
+	UnitReplicas   = "replicas"
+	UnitMillicores = "millicores"
+	UnitBytes      = "bytes"
+)
+
+// ScalingDecision is what one evaluation came to, with all that it went by.
+// Equal ones that follow each other are one, with a count.
+type ScalingDecision struct {
+	ID             string
+	DefinitionID   string
+	DefinitionName string
+	Environment    string
+	// PolicyID and PolicyName are of the policy that decided; empty when none did.
+	PolicyID, PolicyName string
+	Outcome              ScalingOutcome
+	// Current, Wanted and Limited are what there was, what the policy wanted and what
+	// the limits left of it, in Unit.
+	Current, Wanted, Limited int64
+	Unit                     string
+	// Limit is what made Limited of Wanted; empty when nothing did.
+	Limit string
+	// Reason says it in a sentence.
+	Reason string
+	// Inputs are what each policy saw and wanted.
+	Inputs []ScalingReading
+	// DeploymentID is the deployment that was begun.
+	DeploymentID string
+	// Evaluations is how many equal evaluations this stands for, the last of them
+	// at LastEvaluatedAt.
+	Evaluations     int
+	DecidedAt       time.Time
+	LastEvaluatedAt time.Time
+}
+
+// ScalingReading is what one policy saw and wanted.
+type ScalingReading struct {
+	PolicyID   string `json:"policy_id"`
+	PolicyName string `json:"policy_name"`
+	Metric     string `json:"metric,omitempty"`
+	MetricName string `json:"metric_name,omitempty"`
+	// Value is the mean over the replicas that have the metric; nil for none.
+	Value *float64 `json:"value,omitempty"`
+	// Target, or the thresholds, are what it was compared with.
+	Target             *float64 `json:"target,omitempty"`
+	ScaleUpThreshold   *float64 `json:"scale_up_threshold,omitempty"`
+	ScaleDownThreshold *float64 `json:"scale_down_threshold,omitempty"`
+	// Counted, Missing and Unsettled are numbers of replicas: those that have the
+	// metric, those that should have it, and those that do not count yet.
+	Counted   int `json:"counted"`
+	Missing   int `json:"missing"`
+	Unsettled int `json:"unsettled"`
+	// Wanted is what the policy wanted, in the decision's unit.
+	Wanted int64 `json:"wanted"`
+	// Note says what is special: a window that is open, a metric that nobody has.
+	Note string `json:"note,omitempty"`
+}
+
+// ScalingPolicyFilter selects policies; empty fields select all.
+type ScalingPolicyFilter struct {
+	DefinitionID, Environment, Name, Type string
+}
+
+// ScalingDecisionFilter selects decisions; empty fields select all.
+type ScalingDecisionFilter struct {
+	DefinitionID, Environment, PolicyID string
+	Outcome                             ScalingOutcome
+	// Changes leaves out those that changed nothing.
+	Changes bool
+	// From and To select those that were in force within the time: decided before To
+	// and last evaluated at From or later.
+	From, To *time.Time
+}
