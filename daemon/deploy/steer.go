@@ -131,6 +131,7 @@ func rollbackTo(d, target fleet.Deployment, notes string) fleet.Deployment {
 		ImageDigest:        target.ImageDigest,
 		Spec:               target.Spec,
 		After:              target.After,
+		KeepReplicas:       true,
 		Status:             fleet.DeploymentInProgress,
 		Strategy:           fleet.StrategyRollingUpdate,
 		Rollout:            rollout,

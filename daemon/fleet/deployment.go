@@ -66,9 +66,13 @@ type Deployment struct {
 	Spec        Spec
 	// Before and After are the numbers of replicas.
 	Before, After int
-	Status        DeploymentStatus
-	Strategy      Strategy
-	Rollout       grammar.Rollout
+	// KeepReplicas asks, where a policy owns the number of replicas, that After be
+	// what is wanted when the deployment begins, within the definition's range. It
+	// is a wish only, and not kept.
+	KeepReplicas bool
+	Status       DeploymentStatus
+	Strategy     Strategy
+	Rollout      grammar.Rollout
 	// State is how far the strategy has come.
 	State RolloutState
 	// RollbackTargetID, on a rollback, is the deployment that it brings back, and

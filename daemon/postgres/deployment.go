@@ -53,6 +53,9 @@ func (t *transaction) begin(ctx context.Context, w dbsqlc.Workload, d fleet.Depl
 	if d.Before, err = t.replicasBefore(ctx, w); err != nil {
 		return d, err
 	}
+	if err := t.keepReplicas(ctx, w, &d); err != nil {
+		return d, err
+	}
 	if d.ID == "" {
 		if d.ID, err = newID(); err != nil {
 			return d, err
@@ -113,6 +116,23 @@ func (t *transaction) replicasBefore(ctx context.Context, w dbsqlc.Workload) (in
 	}
 	live, err := t.deployment(ctx, *w.LiveDeploymentID)
 	return live.After, err
+}
+
+// keepReplicas gives a deployment the number of replicas that is wanted now, where
+// it asks for that and a policy owns the number.
+func (t *transaction) keepReplicas(ctx context.Context, w dbsqlc.Workload, d *fleet.Deployment) error {
+	if !d.KeepReplicas || w.TargetDeploymentID == nil {
+		return nil
+	}
+	owned, err := t.ReplicasOwned(ctx, dbsqlc.ReplicasOwnedParams{DefinitionID: w.DefinitionID, Environment: w.Environment})
+	if err != nil || !owned {
+		return err
+	}
+	target, err := t.deployment(ctx, *w.TargetDeploymentID)
+	if err == nil && !target.Removal {
+		d.After = min(max(target.After, d.Spec.Scaling.MinReplicas), d.Spec.Scaling.MaxReplicas)
+	}
+	return err
 }
 
 // supersede ends the deployment in progress of d's workload, if there is one, in favour of d.

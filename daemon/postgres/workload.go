@@ -44,6 +44,9 @@ func (s *Store) LoadWorkload(ctx context.Context, w fleet.Workload) (fleet.Workl
 		if err := t.loadNetworks(ctx, &state); err != nil {
 			return err
 		}
+		if row.ResourceLimits != nil {
+			state.Limits = *row.ResourceLimits
+		}
 		return t.loadDeployments(ctx, &state, row)
 	})
 	return state, err
