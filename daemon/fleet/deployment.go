@@ -132,6 +132,25 @@ func (d Deployment) Workload() Workload {
 	return Workload{DefinitionID: d.DefinitionID, Environment: d.Environment}
 }
 
+// Scaled is what d runs, in another number of replicas: a deployment that has yet to begin.
+func (d Deployment) Scaled(replicas int, notes string) Deployment {
+	return Deployment{
+		DefinitionID:       d.DefinitionID,
+		DefinitionName:     d.DefinitionName,
+		DefinitionRevision: d.DefinitionRevision,
+		Environment:        d.Environment,
+		Type:               TypeScale,
+		ImageTag:           d.ImageTag,
+		ImageDigest:        d.ImageDigest,
+		Spec:               d.Spec,
+		After:              replicas,
+		Status:             DeploymentInProgress,
+		Strategy:           StrategyRollingUpdate,
+		Rollout:            d.Rollout,
+		Notes:              notes,
+	}
+}
+
 // DeployRequest asks for a deployment of a definition's current revision.
 type DeployRequest struct {
 	Workload

@@ -25,26 +25,30 @@ func (s *Store) CreateDeployment(ctx context.Context, d fleet.Deployment) (fleet
 	return s.Deployment(ctx, id)
 }
 
-// insertDeployment locks definition, networks and workload, in this order, so
-// that what the deployment needs cannot be deleted and no other deployment of the
-// workload begins meanwhile.
 func (t *transaction) insertDeployment(ctx context.Context, d fleet.Deployment) (fleet.Deployment, error) {
-	name, err := t.LockDefinitionName(ctx, d.DefinitionID)
-	if err != nil {
-		return d, missing("definition", d.DefinitionID, err)
-	}
-	if err := t.requireNetworks(ctx, name, d); err != nil {
-		return d, err
-	}
-	key := d.Workload()
-	if err := t.EnsureWorkload(ctx, dbsqlc.EnsureWorkloadParams{DefinitionID: key.DefinitionID, Environment: key.Environment}); err != nil {
-		return d, err
-	}
-	w, err := t.LockWorkload(ctx, dbsqlc.LockWorkloadParams{DefinitionID: key.DefinitionID, Environment: key.Environment})
+	w, err := t.lockFor(ctx, d)
 	if err != nil {
 		return d, err
 	}
 	return t.begin(ctx, w, d)
+}
+
+// lockFor locks definition, networks and workload, in this order, so that what a
+// deployment needs cannot be deleted and no other deployment of the workload
+// begins meanwhile.
+func (t *transaction) lockFor(ctx context.Context, d fleet.Deployment) (dbsqlc.Workload, error) {
+	name, err := t.LockDefinitionName(ctx, d.DefinitionID)
+	if err != nil {
+		return dbsqlc.Workload{}, missing("definition", d.DefinitionID, err)
+	}
+	if err := t.requireNetworks(ctx, name, d); err != nil {
+		return dbsqlc.Workload{}, err
+	}
+	key := d.Workload()
+	if err := t.EnsureWorkload(ctx, dbsqlc.EnsureWorkloadParams{DefinitionID: key.DefinitionID, Environment: key.Environment}); err != nil {
+		return dbsqlc.Workload{}, err
+	}
+	return t.LockWorkload(ctx, dbsqlc.LockWorkloadParams{DefinitionID: key.DefinitionID, Environment: key.Environment})
 }
 
 // begin makes d the target of a locked workload, in the place of what is in progress there.

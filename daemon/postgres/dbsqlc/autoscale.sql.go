@@ -7,7 +7,204 @@ package dbsqlc
 
 import (
 	"context"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
+
+const enabledPolicies = `-- name: EnabledPolicies :many
+SELECT p.id, p.definition_id, p.environment, p.policy_name, p.scaling_type, p.trigger_metric, p.scale_up_threshold, p.scale_down_threshold, p.scale_up_adjustment, p.scale_down_adjustment, p.is_enabled, p.created_at, p.updated_at, p.scale_up_cooldown, p.scale_down_cooldown, p.metric_name, p.target_value, p.min_replicas, p.max_replicas, p.stabilization_window, p.max_scale_up, p.max_scale_down, p.scale_period, p.min_limit, p.max_limit, p.schedule_start, p.schedule_end, p.time_zone, p.created_by, def.name AS definition_name, def.scaling_config
+FROM scaling_policies p JOIN container_definitions def ON def.id = p.definition_id AND def.is_active
+WHERE p.is_enabled AND EXISTS (
+    SELECT FROM workloads w
+    WHERE w.definition_id = p.definition_id AND w.environment = p.environment AND w.target_deployment_id IS NOT NULL
+)
+ORDER BY p.definition_id, p.environment, p.policy_name
+`
+
+type EnabledPoliciesRow struct {
+	ScalingPolicy  ScalingPolicy
+	DefinitionName string
+	ScalingConfig  fleet.Scaling
+}
+
+// EnabledPolicies are those that scale something that is deployed.
+func (q *Queries) EnabledPolicies(ctx context.Context) ([]EnabledPoliciesRow, error) {
+	rows, err := q.db.Query(ctx, enabledPolicies)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EnabledPoliciesRow
+	for rows.Next() {
+		var i EnabledPoliciesRow
+		if err := rows.Scan(
+			&i.ScalingPolicy.ID,
+			&i.ScalingPolicy.DefinitionID,
+			&i.ScalingPolicy.Environment,
+			&i.ScalingPolicy.PolicyName,
+			&i.ScalingPolicy.ScalingType,
+			&i.ScalingPolicy.TriggerMetric,
+			&i.ScalingPolicy.ScaleUpThreshold,
+			&i.ScalingPolicy.ScaleDownThreshold,
+			&i.ScalingPolicy.ScaleUpAdjustment,
+			&i.ScalingPolicy.ScaleDownAdjustment,
+			&i.ScalingPolicy.IsEnabled,
+			&i.ScalingPolicy.CreatedAt,
+			&i.ScalingPolicy.UpdatedAt,
+			&i.ScalingPolicy.ScaleUpCooldown,
+			&i.ScalingPolicy.ScaleDownCooldown,
+			&i.ScalingPolicy.MetricName,
+			&i.ScalingPolicy.TargetValue,
+			&i.ScalingPolicy.MinReplicas,
+			&i.ScalingPolicy.MaxReplicas,
+			&i.ScalingPolicy.StabilizationWindow,
+			&i.ScalingPolicy.MaxScaleUp,
+			&i.ScalingPolicy.MaxScaleDown,
+			&i.ScalingPolicy.ScalePeriod,
+			&i.ScalingPolicy.MinLimit,
+			&i.ScalingPolicy.MaxLimit,
+			&i.ScalingPolicy.ScheduleStart,
+			&i.ScalingPolicy.ScheduleEnd,
+			&i.ScalingPolicy.TimeZone,
+			&i.ScalingPolicy.CreatedBy,
+			&i.DefinitionName,
+			&i.ScalingConfig,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const insertDecision = `-- name: InsertDecision :exec
+INSERT INTO scaling_decisions (
+    id, definition_id, environment, policy_id, policy_name, outcome, current_value, wanted_value, limited_value, unit,
+    limited_by, reason, inputs, deployment_id, evaluations, decided_at, last_evaluated_at
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+`
+
+type InsertDecisionParams struct {
+	ID              string
+	DefinitionID    string
+	Environment     string
+	PolicyID        *string
+	PolicyName      *string
+	Outcome         fleet.ScalingOutcome
+	CurrentValue    int64
+	WantedValue     int64
+	LimitedValue    int64
+	Unit            string
+	LimitedBy       *string
+	Reason          string
+	Inputs          []fleet.ScalingReading
+	DeploymentID    *string
+	Evaluations     int
+	DecidedAt       time.Time
+	LastEvaluatedAt time.Time
+}
+
+func (q *Queries) InsertDecision(ctx context.Context, arg InsertDecisionParams) error {
+	_, err := q.db.Exec(ctx, insertDecision,
+		arg.ID,
+		arg.DefinitionID,
+		arg.Environment,
+		arg.PolicyID,
+		arg.PolicyName,
+		arg.Outcome,
+		arg.CurrentValue,
+		arg.WantedValue,
+		arg.LimitedValue,
+		arg.Unit,
+		arg.LimitedBy,
+		arg.Reason,
+		arg.Inputs,
+		arg.DeploymentID,
+		arg.Evaluations,
+		arg.DecidedAt,
+		arg.LastEvaluatedAt,
+	)
+	return err
+}
+
+const latestDecisions = `-- name: LatestDecisions :many
+SELECT DISTINCT ON (s.definition_id, s.environment, s.unit) s.id, s.definition_id, s.environment, s.policy_id, s.policy_name, s.outcome, s.current_value, s.wanted_value, s.limited_value, s.unit, s.limited_by, s.reason, s.inputs, s.deployment_id, s.evaluations, s.decided_at, s.last_evaluated_at
+FROM scaling_decisions s
+WHERE s.decided_at > now() - interval '1 day'
+ORDER BY s.definition_id, s.environment, s.unit, s.decided_at DESC
+`
+
+// LatestDecisions are the last ones of workloads, one for each unit.
+func (q *Queries) LatestDecisions(ctx context.Context) ([]ScalingDecision, error) {
+	rows, err := q.db.Query(ctx, latestDecisions)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ScalingDecision
+	for rows.Next() {
+		var i ScalingDecision
+		if err := rows.Scan(
+			&i.ID,
+			&i.DefinitionID,
+			&i.Environment,
+			&i.PolicyID,
+			&i.PolicyName,
+			&i.Outcome,
+			&i.CurrentValue,
+			&i.WantedValue,
+			&i.LimitedValue,
+			&i.Unit,
+			&i.LimitedBy,
+			&i.Reason,
+			&i.Inputs,
+			&i.DeploymentID,
+			&i.Evaluations,
+			&i.DecidedAt,
+			&i.LastEvaluatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const prolongDecision = `-- name: ProlongDecision :exec
+UPDATE scaling_decisions SET evaluations = evaluations + $2::int, last_evaluated_at = $3::timestamptz
+WHERE id = $1
+`
+
+type ProlongDecisionParams struct {
+	ID   string
+	More int
+	At   time.Time
+}
+
+// ProlongDecision counts equal evaluations that followed.
+func (q *Queries) ProlongDecision(ctx context.Context, arg ProlongDecisionParams) error {
+	_, err := q.db.Exec(ctx, prolongDecision, arg.ID, arg.More, arg.At)
+	return err
+}
+
+const pruneDecisions = `-- name: PruneDecisions :execrows
+DELETE FROM scaling_decisions WHERE last_evaluated_at < $1
+`
+
+func (q *Queries) PruneDecisions(ctx context.Context, lastEvaluatedAt time.Time) (int64, error) {
+	result, err := q.db.Exec(ctx, pruneDecisions, lastEvaluatedAt)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
 
 const replicasOwned = `-- name: ReplicasOwned :one
 SELECT EXISTS (
@@ -27,4 +224,308 @@ func (q *Queries) ReplicasOwned(ctx context.Context, arg ReplicasOwnedParams) (b
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err
+}
+
+const resizedMetrics = `-- name: ResizedMetrics :many
+SELECT p.trigger_metric FROM scaling_policies p
+WHERE p.definition_id = $1 AND p.environment = $2 AND p.scaling_type = 'vertical'
+`
+
+type ResizedMetricsParams struct {
+	DefinitionID string
+	Environment  string
+}
+
+// ResizedMetrics are what vertical policies of a workload resize.
+func (q *Queries) ResizedMetrics(ctx context.Context, arg ResizedMetricsParams) ([]*string, error) {
+	rows, err := q.db.Query(ctx, resizedMetrics, arg.DefinitionID, arg.Environment)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []*string
+	for rows.Next() {
+		var trigger_metric *string
+		if err := rows.Scan(&trigger_metric); err != nil {
+			return nil, err
+		}
+		items = append(items, trigger_metric)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const scalingChanges = `-- name: ScalingChanges :many
+SELECT d.definition_id, d.environment, d.started_at, d.instances_before, d.instances_after
+FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
+JOIN deployment_history d ON d.definition_id = k.definition_id AND d.environment = k.environment
+WHERE d.deployment_type = 'scale' AND d.deployment_status IN ('in_progress', 'completed')
+    AND d.started_at >= $1::timestamptz AND d.instances_before <> d.instances_after
+ORDER BY d.id
+`
+
+type ScalingChangesRow struct {
+	DefinitionID    string
+	Environment     string
+	StartedAt       time.Time
+	InstancesBefore int
+	InstancesAfter  int
+}
+
+// ScalingChanges are their changes of the number of replicas that were not superseded.
+func (q *Queries) ScalingChanges(ctx context.Context, since time.Time) ([]ScalingChangesRow, error) {
+	rows, err := q.db.Query(ctx, scalingChanges, since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ScalingChangesRow
+	for rows.Next() {
+		var i ScalingChangesRow
+		if err := rows.Scan(
+			&i.DefinitionID,
+			&i.Environment,
+			&i.StartedAt,
+			&i.InstancesBefore,
+			&i.InstancesAfter,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const scalingEnds = `-- name: ScalingEnds :many
+SELECT DISTINCT ON (d.definition_id, d.environment) d.definition_id, d.environment, d.deployment_status, d.completed_at
+FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
+JOIN deployment_history d ON d.definition_id = k.definition_id AND d.environment = k.environment
+WHERE d.deployment_type = 'scale' AND d.deployment_status <> 'in_progress' AND d.superseded_by_id IS NULL
+ORDER BY d.definition_id, d.environment, d.id DESC
+`
+
+type ScalingEndsRow struct {
+	DefinitionID     string
+	Environment      string
+	DeploymentStatus fleet.DeploymentStatus
+	CompletedAt      *time.Time
+}
+
+// ScalingEnds are their last scalings that ended by themselves.
+func (q *Queries) ScalingEnds(ctx context.Context) ([]ScalingEndsRow, error) {
+	rows, err := q.db.Query(ctx, scalingEnds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ScalingEndsRow
+	for rows.Next() {
+		var i ScalingEndsRow
+		if err := rows.Scan(
+			&i.DefinitionID,
+			&i.Environment,
+			&i.DeploymentStatus,
+			&i.CompletedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const scalingInstances = `-- name: ScalingInstances :many
+SELECT i.id, i.definition_id, i.environment,
+    (i.current_status = 'running' AND i.health_status = 'healthy' AND i.healthy_since IS NOT NULL
+        AND i.healthy_since <= $1::timestamptz
+            - make_interval(secs => coalesce((d.rollout_config ->> 'min_healthy_time')::float8, 0)))::boolean AS settled
+FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
+JOIN workloads w ON w.definition_id = k.definition_id AND w.environment = k.environment
+JOIN container_instances i ON i.definition_id = w.definition_id AND i.environment = w.environment
+JOIN deployment_history d ON d.id = i.deployment_id
+WHERE i.current_status <> 'terminated' AND i.desired_status = 'running' AND i.draining_since IS NULL
+    AND i.deployment_id IN (w.live_deployment_id, w.target_deployment_id)
+ORDER BY i.id
+`
+
+type ScalingInstancesRow struct {
+	ID           string
+	DefinitionID string
+	Environment  string
+	Settled      bool
+}
+
+// ScalingInstances are the replicas of such workloads that are in service, and whether they have proved themselves.
+func (q *Queries) ScalingInstances(ctx context.Context, at time.Time) ([]ScalingInstancesRow, error) {
+	rows, err := q.db.Query(ctx, scalingInstances, at)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ScalingInstancesRow
+	for rows.Next() {
+		var i ScalingInstancesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.DefinitionID,
+			&i.Environment,
+			&i.Settled,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const scalingRecommendations = `-- name: ScalingRecommendations :many
+SELECT s.definition_id, s.environment, s.recommendations, s.updated_at FROM scaling_states s
+JOIN (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
+    ON s.definition_id = k.definition_id AND s.environment = k.environment
+`
+
+// ScalingRecommendations are what was recommended for them lately.
+func (q *Queries) ScalingRecommendations(ctx context.Context) ([]ScalingState, error) {
+	rows, err := q.db.Query(ctx, scalingRecommendations)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ScalingState
+	for rows.Next() {
+		var i ScalingState
+		if err := rows.Scan(
+			&i.DefinitionID,
+			&i.Environment,
+			&i.Recommendations,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const scalingWorkloads = `-- name: ScalingWorkloads :many
+SELECT w.resource_limits, w.resized_at, w.live_deployment_id, d.id, d.definition_id, d.definition_revision, d.environment, d.deployment_type, d.image_tag, d.image_digest, d.config_snapshot, d.instances_before, d.instances_after, d.deployment_status, d.deployment_strategy, d.rollback_target_id, d.is_removal, d.total_steps, d.completed_steps, d.current_step, d.started_by, d.started_at, d.completed_at, d.error_details, d.deployment_notes, d.rollout_config, d.rollout_state, d.rollback_of_id, d.rollback_id, d.supersedes_id, d.superseded_by_id, def.name AS definition_name
+FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
+JOIN workloads w ON w.definition_id = k.definition_id AND w.environment = k.environment
+JOIN deployment_history d ON d.id = w.target_deployment_id
+JOIN container_definitions def ON def.id = w.definition_id
+WHERE NOT d.is_removal
+`
+
+type ScalingWorkloadsRow struct {
+	ResourceLimits    *fleet.Resources
+	ResizedAt         *time.Time
+	LiveDeploymentID  *string
+	DeploymentHistory DeploymentHistory
+	DefinitionName    string
+}
+
+// ScalingWorkloads are the workloads that have policies, with what is wanted of them.
+func (q *Queries) ScalingWorkloads(ctx context.Context) ([]ScalingWorkloadsRow, error) {
+	rows, err := q.db.Query(ctx, scalingWorkloads)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ScalingWorkloadsRow
+	for rows.Next() {
+		var i ScalingWorkloadsRow
+		if err := rows.Scan(
+			&i.ResourceLimits,
+			&i.ResizedAt,
+			&i.LiveDeploymentID,
+			&i.DeploymentHistory.ID,
+			&i.DeploymentHistory.DefinitionID,
+			&i.DeploymentHistory.DefinitionRevision,
+			&i.DeploymentHistory.Environment,
+			&i.DeploymentHistory.DeploymentType,
+			&i.DeploymentHistory.ImageTag,
+			&i.DeploymentHistory.ImageDigest,
+			&i.DeploymentHistory.ConfigSnapshot,
+			&i.DeploymentHistory.InstancesBefore,
+			&i.DeploymentHistory.InstancesAfter,
+			&i.DeploymentHistory.DeploymentStatus,
+			&i.DeploymentHistory.DeploymentStrategy,
+			&i.DeploymentHistory.RollbackTargetID,
+			&i.DeploymentHistory.IsRemoval,
+			&i.DeploymentHistory.TotalSteps,
+			&i.DeploymentHistory.CompletedSteps,
+			&i.DeploymentHistory.CurrentStep,
+			&i.DeploymentHistory.StartedBy,
+			&i.DeploymentHistory.StartedAt,
+			&i.DeploymentHistory.CompletedAt,
+			&i.DeploymentHistory.ErrorDetails,
+			&i.DeploymentHistory.DeploymentNotes,
+			&i.DeploymentHistory.RolloutConfig,
+			&i.DeploymentHistory.RolloutState,
+			&i.DeploymentHistory.RollbackOfID,
+			&i.DeploymentHistory.RollbackID,
+			&i.DeploymentHistory.SupersedesID,
+			&i.DeploymentHistory.SupersededByID,
+			&i.DefinitionName,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const setLimits = `-- name: SetLimits :exec
+UPDATE workloads SET resource_limits = $3, resized_at = $4::timestamptz, updated_at = now()
+WHERE definition_id = $1 AND environment = $2
+`
+
+type SetLimitsParams struct {
+	DefinitionID   string
+	Environment    string
+	ResourceLimits *fleet.Resources
+	At             time.Time
+}
+
+func (q *Queries) SetLimits(ctx context.Context, arg SetLimitsParams) error {
+	_, err := q.db.Exec(ctx, setLimits,
+		arg.DefinitionID,
+		arg.Environment,
+		arg.ResourceLimits,
+		arg.At,
+	)
+	return err
+}
+
+const setRecommendations = `-- name: SetRecommendations :exec
+INSERT INTO scaling_states (definition_id, environment, recommendations) VALUES ($1, $2, $3)
+ON CONFLICT (definition_id, environment) DO UPDATE SET recommendations = excluded.recommendations, updated_at = now()
+`
+
+type SetRecommendationsParams struct {
+	DefinitionID    string
+	Environment     string
+	Recommendations []fleet.Recommendation
+}
+
+func (q *Queries) SetRecommendations(ctx context.Context, arg SetRecommendationsParams) error {
+	_, err := q.db.Exec(ctx, setRecommendations, arg.DefinitionID, arg.Environment, arg.Recommendations)
+	return err
 }
