@@ -6,6 +6,9 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
+// MaxScalingPolicies bounds the policies of one workload.
+const MaxScalingPolicies = 16
+
 // ScalingPolicy scales one workload.
 type ScalingPolicy struct {
 	ID             string

@@ -62,6 +62,8 @@ func seedRows(t *testing.T, conn *pgx.Conn) {
 		exec(t, conn, `INSERT INTO container_events (instance_id, environment, event_type, event_source) VALUES ($1, $2, 'created', 'system')`, instance, env)
 		exec(t, conn, `INSERT INTO service_registry (service_name, instance_id, environment, endpoint_url) VALUES ('api', $1, $2, 'http://10.0.0.1')`, instance, env)
 		exec(t, conn, `INSERT INTO scaling_policies (definition_id, environment, policy_name, scaling_type, trigger_metric, scale_up_threshold, scale_down_threshold, scale_up_adjustment, scale_down_adjustment) VALUES ($1, $2, 'cpu', 'horizontal', 'cpu', 80, 20, 1, 1)`, definitionID, env)
+		exec(t, conn, `INSERT INTO scaling_states (definition_id, environment) VALUES ($1, $2)`, definitionID, env)
+		exec(t, conn, `INSERT INTO scaling_decisions (id, definition_id, environment, outcome, current_value, wanted_value, limited_value, unit, reason) VALUES (gen_random_uuid(), $1, $2, 'no_change', 1, 1, 1, 'replicas', 'all is well')`, definitionID, env)
 		exec(t, conn, `INSERT INTO container_metric_samples (instance_id, environment, cpu_percent) VALUES ($1, $2, 45.2)`, instance, env)
 		exec(t, conn, `INSERT INTO container_custom_metrics (instance_id, environment, metric_name, metric_value) VALUES ($1, $2, 'weddings', 3)`, instance, env)
 	}
@@ -180,6 +182,15 @@ var accesses = []access{
 			VALUES ('` + definitionID + `', ` + environmentOf + `, 'new', 'horizontal', 'cpu', 80, 20, 1, 1)`,
 		inserters: managers, update: `UPDATE scaling_policies SET is_enabled = false`, updaters: managers,
 		remove: `DELETE FROM scaling_policies`, removers: managers},
+	{table: "scaling_states", scoped: 1, readers: []fleet.Role{admin},
+		insert:    `INSERT INTO scaling_states (definition_id, environment) VALUES ('` + definitionID + `', ` + environmentOf + `) ON CONFLICT DO NOTHING`,
+		inserters: []fleet.Role{admin}, update: `UPDATE scaling_states SET recommendations = '[]'`, updaters: []fleet.Role{admin},
+		remove: `DELETE FROM scaling_states`, removers: []fleet.Role{admin}},
+	{table: "scaling_decisions", scoped: 1, readers: everyRole,
+		insert: `INSERT INTO scaling_decisions (id, definition_id, environment, outcome, current_value, wanted_value, limited_value, unit, reason)
+			VALUES (gen_random_uuid(), '` + definitionID + `', ` + environmentOf + `, 'scaled_up', 1, 2, 2, 'replicas', 'load')`,
+		inserters: []fleet.Role{admin}, update: `UPDATE scaling_decisions SET evaluations = evaluations + 1`, updaters: []fleet.Role{admin},
+		remove: `DELETE FROM scaling_decisions`, removers: []fleet.Role{admin}},
 	{table: "container_metric_samples", scoped: 1, readers: everyRole,
 		insert:    `INSERT INTO container_metric_samples (instance_id, environment, cpu_percent) VALUES (` + instanceOf + `, ` + environmentOf + `, 1)`,
 		inserters: []fleet.Role{admin, monitoring}},

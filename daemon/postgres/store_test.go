@@ -202,17 +202,29 @@ func TestNobody(t *testing.T) {
 		"ListRoutes":          func() error { _, err := s.ListRoutes(ctx, fleet.RouteFilter{}, fleet.Page{}); return err },
 		"UpdateRoute":         func() error { _, err := s.UpdateRoute(ctx, definitionID, nil); return err },
 		"DeleteRoute":         func() error { return s.DeleteRoute(ctx, definitionID) },
-		"Traffic":             func() error { _, err := s.Traffic(ctx); return err },
-		"Follow":              func() error { return s.Follow(ctx, definitionID, "a") },
-		"Unfollow":            func() error { return s.Unfollow(ctx, definitionID) },
-		"RecordDrained":       func() error { return s.RecordDrained(ctx, definitionID, nil) },
-		"RecordLoads":         func() error { return s.RecordLoads(ctx, definitionID, nil) },
-		"Loads":               func() error { _, err := s.Loads(ctx); return err },
-		"ListEvents":          func() error { _, err := s.ListEvents(ctx, fleet.EventFilter{}, fleet.Page{}); return err },
-		"CreateToken":         func() error { _, err := s.CreateToken(ctx, fleet.Token{}, nil); return err },
-		"TouchToken":          func() error { return s.TouchToken(ctx, definitionID, testTime) },
-		"ListTokens":          func() error { _, err := s.ListTokens(ctx); return err },
-		"RevokeToken":         func() error { _, err := s.RevokeToken(ctx, "admin"); return err },
+		"CreateScalingPolicy": func() error { _, err := s.CreateScalingPolicy(ctx, fleet.ScalingPolicy{}); return err },
+		"ScalingPolicy":       func() error { _, err := s.ScalingPolicy(ctx, definitionID); return err },
+		"ListScalingPolicies": func() error {
+			_, err := s.ListScalingPolicies(ctx, fleet.ScalingPolicyFilter{}, fleet.Page{})
+			return err
+		},
+		"UpdateScalingPolicy": func() error { _, err := s.UpdateScalingPolicy(ctx, definitionID, nil); return err },
+		"DeleteScalingPolicy": func() error { return s.DeleteScalingPolicy(ctx, definitionID) },
+		"ListScalingDecisions": func() error {
+			_, err := s.ListScalingDecisions(ctx, fleet.ScalingDecisionFilter{}, fleet.Page{})
+			return err
+		},
+		"Traffic":       func() error { _, err := s.Traffic(ctx); return err },
+		"Follow":        func() error { return s.Follow(ctx, definitionID, "a") },
+		"Unfollow":      func() error { return s.Unfollow(ctx, definitionID) },
+		"RecordDrained": func() error { return s.RecordDrained(ctx, definitionID, nil) },
+		"RecordLoads":   func() error { return s.RecordLoads(ctx, definitionID, nil) },
+		"Loads":         func() error { _, err := s.Loads(ctx); return err },
+		"ListEvents":    func() error { _, err := s.ListEvents(ctx, fleet.EventFilter{}, fleet.Page{}); return err },
+		"CreateToken":   func() error { _, err := s.CreateToken(ctx, fleet.Token{}, nil); return err },
+		"TouchToken":    func() error { return s.TouchToken(ctx, definitionID, testTime) },
+		"ListTokens":    func() error { _, err := s.ListTokens(ctx); return err },
+		"RevokeToken":   func() error { _, err := s.RevokeToken(ctx, "admin"); return err },
 	}
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) { wantKind(t, call(), fleet.ErrUnauthenticated) })
