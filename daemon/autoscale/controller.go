@@ -140,9 +140,8 @@ func (c *Controller) evaluate(ctx context.Context, now time.Time, s fleet.Scalin
 	if err := c.completeUsage(ctx, now, &s); err != nil {
 		return err
 	}
-	verdict := Decide(now, s)
-	r := record(now, s, verdict)
-	folds := c.foldAll(&r, verdict.Decisions, now)
+	r, decisions := record(now, s, Decide(now, s))
+	folds := c.foldAll(&r, decisions, now)
 	if empty(r) {
 		c.adopt(folds)
 		return nil
@@ -184,19 +183,26 @@ func (c *Controller) completeUsage(ctx context.Context, now time.Time, s *fleet.
 	return nil
 }
 
-// record is what a verdict asks to write, but for its decisions.
-func record(now time.Time, s fleet.ScalingState, v Verdict) fleet.ScalingRecord {
-	r := fleet.ScalingRecord{Workload: s.Workload, Base: s.Target.ID, At: now, Recommendations: v.Recommendations, Limits: v.Limits}
-	for k, d := range v.Decisions {
-		if d.Unit != fleet.UnitReplicas || !d.Outcome.Changes() {
-			continue
-		}
-		deployment := s.Target.Scaled(int(d.Limited), d.Reason)
-		deployment.ID = uuid.Must(uuid.NewV7()).String()
-		v.Decisions[k].DeploymentID, r.Deployment = deployment.ID, &deployment
+// record is what a verdict asks to write, and its decisions.
+func record(now time.Time, s fleet.ScalingState, v Verdict) (fleet.ScalingRecord, []fleet.ScalingDecision) {
+	r := fleet.ScalingRecord{Workload: s.Workload, Base: s.Target.ID, At: now, Limits: v.Resize}
+	if v.Recommended {
+		r.Recommendations = v.Recommendations
 	}
-	return r
+	if v.Decision == nil {
+		return r, v.Resizes
+	}
+	decision := *v.Decision
+	if v.Scale {
+		deployment := s.Target.Scaled(v.Replicas, decision.Reason)
+		deployment.ID = newID()
+		r.Deployment, decision.DeploymentID = &deployment, deployment.ID
+	}
+	return r, append([]fleet.ScalingDecision{decision}, v.Resizes...)
 }
+
+// newID makes identifiers that sort by time of creation.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // foldAll adds to a record what has to be written of the decisions: those that
 // differ from the last one about their subject, and from time to time how long
@@ -218,7 +224,7 @@ func (c *Controller) foldAll(r *fleet.ScalingRecord, decisions []fleet.ScalingDe
 		if ok && last.more > 0 {
 			r.Prolonged = append(r.Prolonged, fleet.ProlongedDecision{ID: last.decision.ID, More: last.more, At: last.last})
 		}
-		d.ID, d.Evaluations, d.DecidedAt, d.LastEvaluatedAt = uuid.Must(uuid.NewV7()).String(), 1, now, now
+		d.ID, d.Evaluations, d.DecidedAt, d.LastEvaluatedAt = newID(), 1, now, now
 		r.Decisions = append(r.Decisions, d)
 		folds[k] = &fold{decision: d, last: now, written: now}
 	}

@@ -8,9 +8,10 @@ import (
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres/dbsqlc"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
-// ScalingStates implements autoscale.Store: everything as of one moment.
+// ScalingStates implements autoscale.Store: all but the metrics as of one moment.
 func (s *Store) ScalingStates(ctx context.Context, now time.Time, fresh fleet.Freshness) (states []fleet.ScalingState, err error) {
 	err = s.snapshot(ctx, "read what decides on scaling", func(t *transaction) error {
 		if states, err = t.scalingWorkloads(ctx); err != nil || len(states) == 0 {
@@ -27,9 +28,35 @@ func (s *Store) ScalingStates(ctx context.Context, now time.Time, fresh fleet.Fr
 				return err
 			}
 		}
-		return t.loadReadings(ctx, states, now, fresh)
+		return nil
 	})
-	return states, err
+	if err != nil {
+		return nil, err
+	}
+	return states, s.loadReadings(ctx, states, now, fresh)
+}
+
+// loadReadings completes the instances of all states with what their policies go by.
+func (s *Store) loadReadings(ctx context.Context, states []fleet.ScalingState, now time.Time, fresh fleet.Freshness) error {
+	var ids []string
+	var keys []fleet.MetricKey
+	for _, state := range states {
+		for _, i := range state.Instances {
+			ids = append(ids, i.ID)
+		}
+		for _, p := range state.Policies {
+			if p.Rules.Type == grammar.Horizontal && !slices.Contains(keys, p.Key()) {
+				keys = append(keys, p.Key())
+			}
+		}
+	}
+	readings, err := s.Readings(ctx, now, fresh, ids, keys)
+	for _, state := range states {
+		for k, i := range state.Instances {
+			state.Instances[k].Values = readings[i.ID]
+		}
+	}
+	return err
 }
 
 // scalingWorkloads are the workloads that policies are about, with what is wanted of them.
@@ -193,7 +220,9 @@ func (s *Store) LatestDecisions(ctx context.Context) ([]fleet.ScalingDecision, e
 		return nil, err
 	}
 	rows, err := q.LatestDecisions(ctx)
-	return convertAll(rows, func(r dbsqlc.ScalingDecision) fleet.ScalingDecision { return scalingDecision(r, "") }), translate("list scaling decisions", err)
+	return convertAll(rows, func(r dbsqlc.LatestDecisionsRow) fleet.ScalingDecision {
+		return scalingDecision(dbsqlc.ListScalingDecisionsRow(r))
+	}), translate("list scaling decisions", err)
 }
 
 func decisionColumns(d fleet.ScalingDecision) dbsqlc.InsertDecisionParams {

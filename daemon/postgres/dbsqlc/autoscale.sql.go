@@ -132,40 +132,46 @@ func (q *Queries) InsertDecision(ctx context.Context, arg InsertDecisionParams) 
 }
 
 const latestDecisions = `-- name: LatestDecisions :many
-SELECT DISTINCT ON (s.definition_id, s.environment, s.unit) s.id, s.definition_id, s.environment, s.policy_id, s.policy_name, s.outcome, s.current_value, s.wanted_value, s.limited_value, s.unit, s.limited_by, s.reason, s.inputs, s.deployment_id, s.evaluations, s.decided_at, s.last_evaluated_at
-FROM scaling_decisions s
+SELECT DISTINCT ON (s.definition_id, s.environment, s.unit) s.id, s.definition_id, s.environment, s.policy_id, s.policy_name, s.outcome, s.current_value, s.wanted_value, s.limited_value, s.unit, s.limited_by, s.reason, s.inputs, s.deployment_id, s.evaluations, s.decided_at, s.last_evaluated_at, d.name AS definition_name
+FROM scaling_decisions s JOIN container_definitions d ON d.id = s.definition_id
 WHERE s.decided_at > now() - interval '1 day'
 ORDER BY s.definition_id, s.environment, s.unit, s.decided_at DESC
 `
 
+type LatestDecisionsRow struct {
+	ScalingDecision ScalingDecision
+	DefinitionName  string
+}
+
 // LatestDecisions are the last ones of workloads, one for each unit.
-func (q *Queries) LatestDecisions(ctx context.Context) ([]ScalingDecision, error) {
+func (q *Queries) LatestDecisions(ctx context.Context) ([]LatestDecisionsRow, error) {
 	rows, err := q.db.Query(ctx, latestDecisions)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ScalingDecision
+	var items []LatestDecisionsRow
 	for rows.Next() {
-		var i ScalingDecision
+		var i LatestDecisionsRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.DefinitionID,
-			&i.Environment,
-			&i.PolicyID,
-			&i.PolicyName,
-			&i.Outcome,
-			&i.CurrentValue,
-			&i.WantedValue,
-			&i.LimitedValue,
-			&i.Unit,
-			&i.LimitedBy,
-			&i.Reason,
-			&i.Inputs,
-			&i.DeploymentID,
-			&i.Evaluations,
-			&i.DecidedAt,
-			&i.LastEvaluatedAt,
+			&i.ScalingDecision.ID,
+			&i.ScalingDecision.DefinitionID,
+			&i.ScalingDecision.Environment,
+			&i.ScalingDecision.PolicyID,
+			&i.ScalingDecision.PolicyName,
+			&i.ScalingDecision.Outcome,
+			&i.ScalingDecision.CurrentValue,
+			&i.ScalingDecision.WantedValue,
+			&i.ScalingDecision.LimitedValue,
+			&i.ScalingDecision.Unit,
+			&i.ScalingDecision.LimitedBy,
+			&i.ScalingDecision.Reason,
+			&i.ScalingDecision.Inputs,
+			&i.ScalingDecision.DeploymentID,
+			&i.ScalingDecision.Evaluations,
+			&i.ScalingDecision.DecidedAt,
+			&i.ScalingDecision.LastEvaluatedAt,
+			&i.DefinitionName,
 		); err != nil {
 			return nil, err
 		}

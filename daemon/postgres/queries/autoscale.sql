@@ -82,8 +82,8 @@ WHERE id = $1;
 
 -- LatestDecisions are the last ones of workloads, one for each unit.
 -- name: LatestDecisions :many
-SELECT DISTINCT ON (s.definition_id, s.environment, s.unit) s.*
-FROM scaling_decisions s
+SELECT DISTINCT ON (s.definition_id, s.environment, s.unit) sqlc.embed(s), d.name AS definition_name
+FROM scaling_decisions s JOIN container_definitions d ON d.id = s.definition_id
 WHERE s.decided_at > now() - interval '1 day'
 ORDER BY s.definition_id, s.environment, s.unit, s.decided_at DESC;
 
