@@ -185,7 +185,10 @@ func (c *Controller) completeUsage(ctx context.Context, now time.Time, s *fleet.
 
 // record is what a verdict asks to write, and its decisions.
 func record(now time.Time, s fleet.ScalingState, v Verdict) (fleet.ScalingRecord, []fleet.ScalingDecision) {
-	r := fleet.ScalingRecord{Workload: s.Workload, Base: s.Target.ID, At: now, Limits: v.Resize}
+	r := fleet.ScalingRecord{Workload: s.Workload, Base: s.Target.ID, At: now}
+	if v.Resize != nil {
+		r.Limits = new(changed(s.Limits, *v.Resize))
+	}
 	if v.Recommended {
 		r.Recommendations = v.Recommendations
 	}
@@ -199,6 +202,17 @@ func record(now time.Time, s fleet.ScalingState, v Verdict) (fleet.ScalingRecord
 		r.Deployment, decision.DeploymentID = &deployment, deployment.ID
 	}
 	return r, append([]fleet.ScalingDecision{decision}, v.Resizes...)
+}
+
+// changed is what of the limits is not as before.
+func changed(before, after fleet.Resources) (r fleet.Resources) {
+	if after.CPU != before.CPU {
+		r.CPU = after.CPU
+	}
+	if after.Memory != before.Memory {
+		r.Memory = after.Memory
+	}
+	return r
 }
 
 // newID makes identifiers that sort by time of creation.
