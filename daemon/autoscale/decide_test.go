@@ -270,8 +270,11 @@ func TestDecide(t *testing.T) {
 		{"a window's most below the policy's least", state(times(8, 70), tracking("cpu", 70, between(4, 20)), openNow(1, 2)), down, 8, 2, fleet.LimitSchedule, "cpu", ""},
 		{"a window beyond the definition's range", state(times(8, 70), tracking("cpu", 70), openNow(30, 40)), up, 20, 20, "", "saturday", ""},
 		{"two windows: the largest of both", state(times(8, 0), openNow(3, 9), scheduled("season", "0 0 1 4 *", "0 0 1 10 *", 5, 6)), down, 5, 5, "", "season", ""},
-		{"a window with a cooldown of another policy", with(state(times(2, 140), tracking("cpu", 70, func(r *grammar.Scaling) { r.ScaleUpCooldown = 300 }), openNow(3, 16)), changed(time.Second, 3, 2)), up, 4, 3, fleet.LimitScaleUpCooldown, "cpu",
-			`cpu is 140 % on average over 2 replicas, above the target of 70 %: 4 replicas wanted; scale_up_cooldown holds for another 299 s, after the change 1 s ago; at least 3, min_replicas of policy "saturday"; from 2 to 3 replicas`},
+		{"a window beside a cooldown", with(state(times(2, 140), tracking("cpu", 70, func(r *grammar.Scaling) { r.ScaleUpCooldown = 300 }), openNow(3, 16)), changed(time.Second, 3, 2)), up, 3, 3, "", "saturday", ""},
+		{"each policy has its own cooldown", with(state(times(4, 140), tracking("cpu", 70, func(r *grammar.Scaling) { r.ScaleUpCooldown = 300 }), tracking("rate", 50, by("request_rate", ""))),
+			on("request_rate", "", 80), changed(time.Second, 3, 4)), up, 7, 7, "", "rate", ""},
+		{"each policy has its own window", with(state(times(8, 7), tracking("cpu", 70), tracking("rate", 50, by("request_rate", ""), func(r *grammar.Scaling) { r.StabilizationWindow = 0 })),
+			on("request_rate", "", 20), recommended(10*time.Second, 6)), down, 1, 6, fleet.LimitStabilization, "cpu", ""},
 		{"a window closes, and the stabilization window keeps it", with(state(times(8, 7), tracking("cpu", 70), closedNow(8, 16)), recommended(100*time.Second, 8)), limited, 1, 8, fleet.LimitStabilization, "cpu", ""},
 		{"a closed window wants nothing", state(times(8, 7), tracking("cpu", 70), closedNow(8, 16)), down, 1, 1, "", "cpu", ""},
 		{"schedules alone, closed", state(times(8, 7), closedNow(8, 16)), down, 1, 1, "", "",
@@ -358,6 +361,17 @@ func TestReadings(t *testing.T) {
 ]`
 	if string(got) != want {
 		t.Errorf("inputs\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestReadingOfAnotherPolicy: what keeps a policy from what it wants is told, even
+// where another one decides.
+func TestReadingOfAnotherPolicy(t *testing.T) {
+	s := with(state(times(2, 140), tracking("cpu", 70, func(r *grammar.Scaling) { r.ScaleUpCooldown = 300 }), openNow(3, 16)), changed(time.Second, 3, 2))
+	d := autoscale.Decide(noon, s).Decision
+	const note = "scale_up_cooldown holds for another 299 s, after the change 1 s ago"
+	if d.Inputs[0].Wanted != 4 || d.Inputs[0].Note != note {
+		t.Errorf("reading %+v, want 4 replicas wanted and the note %q", d.Inputs[0], note)
 	}
 }
 
