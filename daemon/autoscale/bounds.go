@@ -85,11 +85,9 @@ func windowsAt(now time.Time, scheduled []fleet.ScalingPolicy) []window {
 	windows := make([]window, 0, len(scheduled))
 	for _, p := range scheduled {
 		w := window{policy: p}
-		parsed, err := windowOf(p.Rules)
-		if err != nil {
+		var err error
+		if w.open, w.until, err = openAt(now, p.Rules); err != nil {
 			w.fault = err.Error()
-		} else {
-			w.open, w.until = parsed.At(now)
 		}
 		windows = append(windows, w)
 	}
@@ -130,30 +128,44 @@ func restWish(b bounds) wish {
 // schedule is what makes a window.
 type schedule struct{ start, end, zone string }
 
-// parsed are the windows that were parsed lately: a pure function's memory, as
-// reading a time zone takes longer than all the rest of a decision.
+// known is a window, and what it was at a time and is until it changes.
+type known struct {
+	grammar.Window
+	from, until time.Time
+	open        bool
+}
+
+// parsed are the windows that were asked for lately: a pure function's memory, as
+// reading schedules takes longer than all the rest of a decision.
 var parsed = struct {
 	sync.Mutex
-	windows map[schedule]grammar.Window
-}{windows: map[schedule]grammar.Window{}}
+	windows map[schedule]*known
+}{windows: map[schedule]*known{}}
 
 // mostParsed bounds the memory of windows.
 const mostParsed = 1000
 
-func windowOf(r grammar.Scaling) (grammar.Window, error) {
+// openAt reports whether the window of a scheduled policy is open, and until when
+// it stays so.
+func openAt(now time.Time, r grammar.Scaling) (open bool, until time.Time, err error) {
 	key := schedule{r.ScheduleStart, r.ScheduleEnd, r.TimeZone}
 	parsed.Lock()
 	defer parsed.Unlock()
-	if w, ok := parsed.windows[key]; ok {
-		return w, nil
+	k := parsed.windows[key]
+	if k == nil {
+		w, err := grammar.NewWindow(r.ScheduleStart, r.ScheduleEnd, r.TimeZone)
+		if err != nil {
+			return false, time.Time{}, err
+		}
+		if len(parsed.windows) >= mostParsed {
+			clear(parsed.windows)
+		}
+		k = &known{Window: w}
+		parsed.windows[key] = k
 	}
-	w, err := grammar.NewWindow(r.ScheduleStart, r.ScheduleEnd, r.TimeZone)
-	if err != nil {
-		return w, err
+	if now.Before(k.from) || !now.Before(k.until) {
+		k.from = now
+		k.open, k.until = k.At(now)
 	}
-	if len(parsed.windows) >= mostParsed {
-		clear(parsed.windows)
-	}
-	parsed.windows[key] = w
-	return w, nil
+	return k.open, k.until, nil
 }

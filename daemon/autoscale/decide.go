@@ -2,6 +2,7 @@ package autoscale
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
@@ -104,12 +105,18 @@ func decideReplicas(now time.Time, s fleet.ScalingState, v *Verdict) {
 	if len(horizontal) == 0 && !slices.ContainsFunc(windows, func(w window) bool { return w.open }) {
 		wishes = append(wishes, restWish(bounds))
 	}
-	t := newTrail(s, wishes)
-	t.missing()
-	rules := rulesOf(horizontal, scheduled, wishes)
-	v.Recommendations, v.Recommended = remember(now, s, t.value, rules.StabilizationWindow)
-	t.stabilize(now, v.Recommendations, rules.StabilizationWindow)
-	t.ratesAndCooldowns(now, s.Changes, rules)
+	trails := trailsOf(s, wishes)
+	v.Recommendations, v.Recommended = remember(now, s, largest(trails).value, longestWindow(horizontal))
+	for _, t := range trails {
+		t.stabilize(now, v.Recommendations)
+		t.ratesAndCooldowns(now, s.Changes)
+	}
+	t := largest(trails)
+	for _, other := range trails {
+		if other != t && other.limit != "" {
+			other.reading.Note = strings.Join(other.reasons[1:], "; ")
+		}
+	}
 	t.bound(bounds)
 	t.failed(now, s.FailedAt)
 	t.busy(s)
@@ -117,24 +124,11 @@ func decideReplicas(now time.Time, s fleet.ScalingState, v *Verdict) {
 	v.Replicas, v.Scale = t.value, t.value != s.Replicas
 }
 
-// rulesOf are the cooldowns and rates that hold, those of the horizontal policy that
-// wants the most, with the longest of the stabilization windows: a policy that
-// wants little must not undo what another one still wanted a moment ago. Schedules
-// have none of their own; theirs are used where there is nothing else.
-func rulesOf(horizontal, scheduled []fleet.ScalingPolicy, wishes []wish) grammar.Scaling {
-	policies := horizontal
-	if len(policies) == 0 {
-		policies = scheduled
-	}
-	rules := policies[0].Rules
-	most := -1
-	for _, w := range wishes {
-		if w.policy.Rules.Type == policies[0].Rules.Type && w.known && w.replicas > most {
-			most, rules = w.replicas, w.policy.Rules
-		}
-	}
+// longestWindow is the longest stabilization window of the policies.
+func longestWindow(policies []fleet.ScalingPolicy) int {
+	longest := 0
 	for _, p := range policies {
-		rules.StabilizationWindow = max(rules.StabilizationWindow, p.Rules.StabilizationWindow)
+		longest = max(longest, p.Rules.StabilizationWindow)
 	}
-	return rules
+	return longest
 }

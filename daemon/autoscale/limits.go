@@ -1,15 +1,16 @@
 package autoscale
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
-	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
-// trail is the way from what was wanted to what the limits leave of it.
+// trail is the way from what a policy wanted to what the limits leave of it.
 type trail struct {
 	current, wanted, value int
 	// limit is the last limit that led away from what was wanted.
@@ -17,34 +18,44 @@ type trail struct {
 	// kept says that a change was held back altogether.
 	kept    bool
 	policy  fleet.ScalingPolicy
-	partial bool
 	reasons []string
+	reading *fleet.ScalingReading
 }
 
-// newTrail begins with the largest wish: ties go to the first of the policies.
-func newTrail(s fleet.ScalingState, wishes []wish) *trail {
-	t := &trail{current: s.Replicas, wanted: s.Replicas, value: s.Replicas}
-	decides := -1
+// trailsOf are the ways of all policies that can say what they want, with missing
+// metrics seen to; the one that changes nothing, if none can.
+func trailsOf(s fleet.ScalingState, wishes []wish) []*trail {
+	var trails []*trail
+	partial, reasons := false, []string(nil)
 	for k, w := range wishes {
-		t.partial = t.partial || w.partial
-		if w.known && (decides < 0 || w.replicas > wishes[decides].replicas) {
-			decides = k
+		partial = partial || w.partial
+		if w.known {
+			trails = append(trails, &trail{
+				current: s.Replicas, wanted: w.replicas, value: w.replicas,
+				policy: w.policy, reasons: []string{w.because}, reading: &wishes[k].reading,
+			})
+		} else if w.because != "" {
+			reasons = append(reasons, w.because)
 		}
 	}
-	switch {
-	case decides >= 0:
-		w := wishes[decides]
-		t.wanted, t.value, t.policy = w.replicas, w.replicas, w.policy
-		t.reasons = append(t.reasons, w.because)
-	default:
-		for _, w := range wishes {
-			if w.because != "" {
-				t.reasons = append(t.reasons, w.because)
-			}
-		}
-		t.reasons = append(t.reasons, "it stays at "+replicas(s.Replicas))
+	if len(trails) == 0 {
+		reasons = append(reasons, "it stays at "+replicas(s.Replicas))
+		return []*trail{{current: s.Replicas, wanted: s.Replicas, value: s.Replicas, reasons: reasons}}
 	}
-	return t
+	for _, t := range trails {
+		if partial && t.value < t.current {
+			t.to(t.current, fleet.LimitMissingMetrics, "none is removed while a replica's metric is missing")
+		}
+	}
+	return trails
+}
+
+// largest is the way that leads to the most replicas; of several, the one whose
+// policy wanted the most, and of these the first.
+func largest(trails []*trail) *trail {
+	return slices.MaxFunc(trails, func(a, b *trail) int {
+		return cmp.Or(cmp.Compare(a.value, b.value), cmp.Compare(a.wanted, b.wanted))
+	})
 }
 
 // to leads to another value because of a limit.
@@ -64,15 +75,9 @@ func (t *trail) to(value int, limit, reason string) {
 
 func distance(a, b int) int { return max(a-b, b-a) }
 
-// missing keeps what would be removed while a metric is missing.
-func (t *trail) missing() {
-	if t.partial && t.value < t.current {
-		t.to(t.current, fleet.LimitMissingMetrics, "none is removed while a replica's metric is missing")
-	}
-}
-
 // stabilize removes only what nobody recommended within the window.
-func (t *trail) stabilize(now time.Time, list []fleet.Recommendation, window int) {
+func (t *trail) stabilize(now time.Time, list []fleet.Recommendation) {
+	window := t.policy.Rules.StabilizationWindow
 	if t.value >= t.current || window <= 0 {
 		return
 	}
@@ -82,7 +87,8 @@ func (t *trail) stabilize(now time.Time, list []fleet.Recommendation, window int
 }
 
 // ratesAndCooldowns slow down what changes the number of replicas again.
-func (t *trail) ratesAndCooldowns(now time.Time, changes []fleet.ReplicaChange, r grammar.Scaling) {
+func (t *trail) ratesAndCooldowns(now time.Time, changes []fleet.ReplicaChange) {
+	r := t.policy.Rules
 	period := time.Duration(r.ScalePeriod) * time.Second
 	if period <= 0 {
 		period = time.Minute

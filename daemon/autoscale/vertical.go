@@ -277,7 +277,9 @@ func (z *sizing) within(least, most, inUse int64) {
 		}
 		z.say("but not below what is in use")
 	}
-	if away := gap(bounded, z.d.Wanted) > gap(value, z.d.Wanted); away || z.d.Limit == "" {
+	if bounded == z.d.Wanted && bounded != current {
+		z.d.Limit = ""
+	} else if away := gap(bounded, z.d.Wanted) > gap(value, z.d.Wanted); away || z.d.Limit == "" {
 		z.d.Limit = limit
 	}
 	z.d.Limited = bounded

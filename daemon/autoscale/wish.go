@@ -103,7 +103,7 @@ func mean(values []float64) float64 {
 		parts += v / float64(len(values))
 	}
 	if math.IsInf(sum, 0) {
-		return parts
+		return min(max(parts, -math.MaxFloat64), math.MaxFloat64)
 	}
 	return sum / float64(len(values))
 }
@@ -119,7 +119,7 @@ func (w *wish) track(m measured, target float64) {
 	case math.Abs(ratio-1) <= Tolerance+hair:
 		w.because = fmt.Sprintf("%s, within %g %% of %s", over, Tolerance*100, goal)
 	case ratio > 1 && diluted <= 1+Tolerance+hair:
-		w.because = fmt.Sprintf("%s, above %s, but not with the %d that are yet to count", over, goal, m.all()-m.counted)
+		w.because = fmt.Sprintf("%s, above %s, but not with %d more at zero", over, goal, m.all()-m.counted)
 	case ratio > 1:
 		w.replicas = max(current, ceil(diluted*float64(m.all())))
 		w.because = fmt.Sprintf("%s, above %s%s: %s wanted", over, goal, alike(m), replicas(w.replicas))
@@ -138,7 +138,7 @@ func (w *wish) threshold(m measured) {
 	over := fmt.Sprintf("%s is %s%s on average over %s", name, number(m.mean), unit, replicas(m.counted))
 	switch {
 	case m.mean > *r.ScaleUpThreshold && !(m.diluted() > *r.ScaleUpThreshold):
-		w.because = fmt.Sprintf("%s, above scale_up_threshold %s%s, but not with the %d that are yet to count",
+		w.because = fmt.Sprintf("%s, above scale_up_threshold %s%s, but not with %d more at zero",
 			over, number(*r.ScaleUpThreshold), unit, m.all()-m.counted)
 	case m.mean > *r.ScaleUpThreshold:
 		w.replicas = min(mostWanted, current+adjustment(r.ScaleUpAdjustment))

@@ -15,7 +15,7 @@ const scheduleYears = 5
 
 // schedules reads the five fields of crontab(5). A day is one that the day of the
 // month or the day of the week names, where both are restricted, as cron has it.
-var schedules = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowOrDom).
+var schedules = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowOrDom).
 	WithMaxSearchYears(scheduleYears)
 
 // Schedule checks a cron expression of five fields (minute, hour, day of the month,
