@@ -122,9 +122,9 @@ func (t trace) file() []byte {
 
 // TestTraces keeps the files what their generator makes; -update writes them.
 func TestTraces(t *testing.T) {
-	for name, make := range traces {
+	for name, generate := range traces {
 		path := filepath.Join("testdata", "traces", name+".csv")
-		want := make().file()
+		want := generate().file()
 		if *update {
 			if err := os.WriteFile(path, want, 0o644); err != nil {
 				t.Fatal(err)
