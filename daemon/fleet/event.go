@@ -10,13 +10,14 @@ const (
 	SourceHealthMonitor = "health_monitor"
 )
 
-// Types of events: those of the specification, and one for each change of a definition, network, deployment, route, weight, external endpoint or token.
+// Types of events: those of the specification, and one for each change of a definition, network, deployment, route, weight, external endpoint, scaling policy or token.
 const (
 	EventCreated     = "created"
 	EventStarted     = "started"
 	EventStopped     = "stopped"
 	EventHealthCheck = "health_check"
 	EventScaled      = "scaled"
+	EventResized     = "resized"
 	EventFailed      = "failed"
 	EventTerminated  = "terminated"
 
@@ -42,6 +43,10 @@ const (
 	EventRouteUpdated  = "route_updated"
 	EventRouteDeleted  = "route_deleted"
 	EventWeightChanged = "weight_changed"
+
+	EventScalingPolicyCreated = "scaling_policy_created"
+	EventScalingPolicyUpdated = "scaling_policy_updated"
+	EventScalingPolicyDeleted = "scaling_policy_deleted"
 
 	EventEndpointRegistered   = "endpoint_registered"
 	EventEndpointDeregistered = "endpoint_deregistered"

@@ -3,6 +3,7 @@ package postgres
 import (
 	"encoding/base64"
 	"encoding/json"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -68,10 +69,24 @@ func parseCursor(s string) (cursor, error) {
 		err = uuid.Validate(c.ID)
 	}
 	if err != nil {
-		return cursor{}, fleet.FieldErrorf(fleet.ErrInvalid, "cursor",
-			"is not a cursor of this list; pass next_cursor of an earlier answer as it is, or leave it out")
+		return cursor{}, errForeignCursor
 	}
 	return c, nil
+}
+
+var errForeignCursor = fleet.FieldErrorf(fleet.ErrInvalid, "cursor",
+	"is not a cursor of this list; pass next_cursor of an earlier answer as it is, or leave it out")
+
+// afterTime is the key of a list that is in order of time; nil on its first page.
+func (p page) afterTime() (*time.Time, error) {
+	if p.afterName == nil {
+		return nil, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, *p.afterName)
+	if err != nil {
+		return nil, errForeignCursor
+	}
+	return &t, nil
 }
 
 // resultOf is the page of rows, converted, with the cursor of the last.

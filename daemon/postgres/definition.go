@@ -183,6 +183,9 @@ func (s *Store) DeleteDefinition(ctx context.Context, id string) error {
 		if err := t.DeactivateDefinition(ctx, id); err != nil {
 			return "", err
 		}
+		if err := t.deleteScalingPolicies(ctx, definition(row)); err != nil {
+			return "", err
+		}
 		return id, t.record(ctx, definitionEvent(definition(row), fleet.EventDefinitionDeleted, nil))
 	})
 	return err

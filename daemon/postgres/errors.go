@@ -38,6 +38,7 @@ var unique = map[string]struct{ field, message string }{
 	"container_definitions_active_name":    {"name", "an active definition of this name exists already; choose another name, or change that one"},
 	"container_networks_active_name":       {"network_name", "the environment has an active network of this name already; choose another name, or change that one"},
 	"routes_environment_name_key":          {"name", "the environment has a route of this name already; choose another name, or change that one"},
+	"scaling_policies_name":                {"policy_name", "the definition has a policy of this name in the environment already; choose another name, or change that one"},
 	"principals_active_name":               {"name", "an active token of this name exists already; choose another name, or revoke that one"},
 	"container_instances_container_id_key": {"container_id", "another instance has this container"},
 }

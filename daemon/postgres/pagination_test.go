@@ -143,10 +143,22 @@ func TestBadCursors(t *testing.T) {
 			wantField(t, err, fleet.ErrInvalid, "cursor")
 			_, err = s.ListDeployments(system(t), fleet.DeploymentFilter{}, p)
 			wantField(t, err, fleet.ErrInvalid, "cursor")
+			_, err = s.ListScalingPolicies(system(t), fleet.ScalingPolicyFilter{}, p)
+			wantField(t, err, fleet.ErrInvalid, "cursor")
+			_, err = s.ListScalingDecisions(system(t), fleet.ScalingDecisionFilter{}, p)
+			wantField(t, err, fleet.ErrInvalid, "cursor")
 			_, err = s.ListEvents(system(t), fleet.EventFilter{}, p)
 			wantField(t, err, fleet.ErrInvalid, "cursor")
 		})
 	}
+}
+
+// TestForeignCursor: a cursor of a list by name is none of a list by time.
+func TestForeignCursor(t *testing.T) {
+	s, _ := open(t)
+	cursor := base64.RawURLEncoding.EncodeToString([]byte(`{"k":"shop","i":"` + definitionID + `"}`))
+	_, err := s.ListScalingDecisions(system(t), fleet.ScalingDecisionFilter{}, fleet.Page{Cursor: cursor})
+	wantField(t, err, fleet.ErrInvalid, "cursor")
 }
 
 func TestListEvents(t *testing.T) {
