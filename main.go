@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	_ "time/tzdata" // time zones of policies, also where the machine has none
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 

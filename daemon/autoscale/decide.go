@@ -1,0 +1,134 @@
+package autoscale
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
+)
+
+// Tolerance is how far, in parts of the target, a metric may be off before
+// anything is changed.
+const Tolerance = 0.1
+
+// FailureHold is how long nothing is tried after a scaling has failed.
+const FailureHold = time.Minute
+
+// Verdict is what an evaluation came to: rows to write and changes to make. Its
+// decisions lack the identifiers that the store gives them.
+type Verdict struct {
+	// Decision is about the number of replicas; nil if no policy decides on it.
+	Decision *fleet.ScalingDecision
+	// Scale says that Replicas is to become the number of replicas.
+	Scale    bool
+	Replicas int
+	// Recommendations are to be kept for the next evaluation. Recommended says that
+	// they are others than those in the state.
+	Recommendations []fleet.Recommendation
+	Recommended     bool
+	// Resizes are about the limits of each replica: one decision for each resource
+	// that a policy resizes.
+	Resizes []fleet.ScalingDecision
+	// Resize is what a replica may use from now on; nil to leave it as it is.
+	Resize *fleet.Resources
+}
+
+// Decide is what becomes of a workload. It returns the same for the same state and
+// changes nothing of it.
+func Decide(now time.Time, s fleet.ScalingState) Verdict {
+	v := Verdict{Replicas: s.Replicas, Recommendations: s.Recommendations}
+	decideReplicas(now, s, &v)
+	decideLimits(now, s, &v)
+	return v
+}
+
+// Folds reports whether next says what previous said: that nothing changes, for the
+// same reason. Such decisions are one row.
+func Folds(previous, next fleet.ScalingDecision) bool {
+	changes := func(d fleet.ScalingDecision) bool {
+		return d.Outcome != fleet.OutcomeNoChange && d.Outcome != fleet.OutcomeLimited
+	}
+	return !changes(previous) && !changes(next) &&
+		previous.DefinitionID == next.DefinitionID && previous.Environment == next.Environment &&
+		previous.Unit == next.Unit && previous.Outcome == next.Outcome &&
+		previous.PolicyID == next.PolicyID && previous.PolicyName == next.PolicyName &&
+		previous.Current == next.Current && previous.Wanted == next.Wanted &&
+		previous.Limited == next.Limited && previous.Limit == next.Limit
+}
+
+// newDecision is a decision on a workload that holds nothing but that.
+func newDecision(now time.Time, s fleet.ScalingState, unit string) fleet.ScalingDecision {
+	return fleet.ScalingDecision{
+		DefinitionID: s.DefinitionID, DefinitionName: s.DefinitionName, Environment: s.Environment,
+		Unit: unit, Evaluations: 1, DecidedAt: now, LastEvaluatedAt: now,
+	}
+}
+
+// wish is what one policy wants.
+type wish struct {
+	policy   fleet.ScalingPolicy
+	replicas int
+	// known is false for a policy that can't say: it has no metric, or its window is closed.
+	known bool
+	// partial says that metrics are missing, so that fewer replicas must not follow.
+	partial bool
+	reading fleet.ScalingReading
+	// because says what led to it.
+	because string
+}
+
+// decideReplicas is the part of Decide that is about the number of replicas.
+func decideReplicas(now time.Time, s fleet.ScalingState, v *Verdict) {
+	var horizontal, scheduled []fleet.ScalingPolicy
+	for _, p := range s.Policies {
+		switch p.Rules.Type {
+		case grammar.Horizontal:
+			horizontal = append(horizontal, p)
+		case grammar.Scheduled:
+			scheduled = append(scheduled, p)
+		}
+	}
+	if len(horizontal)+len(scheduled) == 0 {
+		return
+	}
+	windows := windowsAt(now, scheduled)
+	bounds := boundsOf(s.Range, horizontal, windows)
+	wishes := make([]wish, 0, len(s.Policies))
+	for _, p := range horizontal {
+		wishes = append(wishes, wishOf(p, s))
+	}
+	for _, w := range windows {
+		wishes = append(wishes, w.wish(s.Range))
+	}
+	if len(horizontal) == 0 && !slices.ContainsFunc(windows, func(w window) bool { return w.open }) {
+		wishes = append(wishes, restWish(bounds))
+	}
+	trails := trailsOf(s, wishes)
+	v.Recommendations, v.Recommended = remember(now, s, largest(trails).value, longestWindow(horizontal))
+	for _, t := range trails {
+		t.stabilize(now, v.Recommendations)
+		t.ratesAndCooldowns(now, s.Changes)
+	}
+	t := largest(trails)
+	for _, other := range trails {
+		if other != t && other.limit != "" {
+			other.reading.Note = strings.Join(other.reasons[1:], "; ")
+		}
+	}
+	t.bound(bounds)
+	t.failed(now, s.FailedAt)
+	t.busy(s)
+	v.Decision = t.decision(now, s, wishes)
+	v.Replicas, v.Scale = t.value, t.value != s.Replicas
+}
+
+// longestWindow is the longest stabilization window of the policies.
+func longestWindow(policies []fleet.ScalingPolicy) int {
+	longest := 0
+	for _, p := range policies {
+		longest = max(longest, p.Rules.StabilizationWindow)
+	}
+	return longest
+}

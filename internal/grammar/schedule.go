@@ -1,0 +1,184 @@
+package grammar
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/netresearch/go-cron"
+)
+
+// scheduleYears is how far ahead a schedule must fire for the first time.
+const scheduleYears = 5
+
+// schedules reads the five fields of crontab(5). A day is one that the day of the
+// month or the day of the week names, where both are restricted, as cron has it.
+var schedules = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.DowOrDom).
+	WithMaxSearchYears(scheduleYears)
+
+// Schedule checks a cron expression of five fields (minute, hour, day of the month,
+// month, day of the week) that fires within five years in the time zone.
+func Schedule(expression, zone string) error {
+	location, err := location(zone)
+	if err != nil {
+		location = time.UTC // which TimeZone refuses under its own name
+	}
+	_, err = schedule(expression, location)
+	return err
+}
+
+// TimeZone checks the name of a time zone, such as "Europe/London".
+func TimeZone(name string) error {
+	_, err := location(name)
+	return err
+}
+
+func location(name string) (*time.Location, error) {
+	if name == "" || name == "Local" {
+		return nil, fmt.Errorf("%q is not the name of a time zone; write one such as Europe/London or UTC", name)
+	}
+	location, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a time zone that is known; write one such as Europe/London or UTC", name)
+	}
+	return location, nil
+}
+
+// schedule is what an expression means.
+func schedule(expression string, zone *time.Location) (scheduler, error) {
+	const right = `write minute, hour, day of the month, month and day of the week, for example "0 6 * 4-9 6"`
+	switch fields := strings.Fields(expression); {
+	case strings.HasPrefix(expression, "@"):
+		return nil, fmt.Errorf("%q is not a cron expression of five fields; %s", expression, right)
+	case strings.Contains(expression, "="):
+		return nil, fmt.Errorf("%q names a time zone; write the five fields alone, and the zone as time_zone", expression)
+	case len(fields) != 5:
+		return nil, fmt.Errorf("%q has %d fields instead of five; %s", expression, len(fields), right)
+	}
+	// In lower case, as the parser takes the H of THU for one of Jenkins' hashes.
+	parsed, err := schedules.Parse(strings.ToLower(expression))
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a cron expression: %w; %s", expression, err, right)
+	}
+	fires, ok := parsed.(scheduler)
+	if !ok || fires.Next(time.Now().In(zone)).IsZero() {
+		return nil, fmt.Errorf("%q never fires within %d years; name a day that there is", expression, scheduleYears)
+	}
+	return fires, nil
+}
+
+// Window is a time that comes back: open from each start to the next end.
+type Window struct {
+	start, end scheduler
+	zone       *time.Location
+}
+
+// scheduler is when something happens, after and before a time.
+type scheduler interface {
+	Next(after time.Time) time.Time
+	Prev(before time.Time) time.Time
+}
+
+// NewWindow makes a window of two cron expressions and the name of a time zone.
+func NewWindow(start, end, zone string) (Window, error) {
+	w := Window{}
+	var err error
+	if w.zone, err = location(zone); err != nil {
+		return Window{}, fmt.Errorf("time_zone %w", err)
+	}
+	if w.start, err = schedule(start, w.zone); err != nil {
+		return Window{}, fmt.Errorf("schedule_start %w", err)
+	}
+	if w.end, err = schedule(end, w.zone); err != nil {
+		return Window{}, fmt.Errorf("schedule_end %w", err)
+	}
+	if start == end {
+		return Window{}, errors.New("schedule_end is the same as schedule_start, so that the window never opens")
+	}
+	return w, nil
+}
+
+// At reports whether the window is open at a time, and when, in the window's time
+// zone, it closes or opens next; zero for not within five years. It opens and
+// closes with the first moment of the minute that a schedule names. A time that
+// the clock leaps over in spring comes as much later; of one that comes twice in
+// autumn the first counts.
+func (w Window) At(now time.Time) (open bool, until time.Time) {
+	now = now.In(w.zone)
+	if start := last(w.start, now); !start.IsZero() && !start.Before(last(w.end, now)) {
+		return true, next(w.end, now)
+	}
+	return false, next(w.start, now)
+}
+
+// The library's own ways over the days that are an hour shorter or longer depend on
+// where it is asked from, so it is asked about clocks on the wall, which know no
+// such days; what they mean is decided here.
+
+// leap is more than any clock is put forward or back.
+const leap = 3 * time.Hour
+
+// next is when a schedule fires first after a time; zero for not within five years.
+func next(s scheduler, now time.Time) time.Time {
+	wall := onTheWall(now)
+	if leaps(now) {
+		wall = wall.Add(-leap)
+	}
+	var found time.Time
+	for wall = s.Next(wall); !wall.IsZero(); wall = s.Next(wall) {
+		at := meant(wall, now.Location())
+		if at.After(now) && (found.IsZero() || at.Before(found)) {
+			found = at
+		}
+		if !found.IsZero() && (!leaps(found) || wall.Sub(onTheWall(found)) > leap) {
+			break
+		}
+	}
+	return found
+}
+
+// last is when a schedule last fired, now included; zero for not within five years.
+func last(s scheduler, now time.Time) time.Time {
+	wall := onTheWall(now).Truncate(time.Second).Add(time.Second) // which is not included
+	if leaps(now) {
+		wall = wall.Add(leap)
+	}
+	var found time.Time
+	for wall = s.Prev(wall); !wall.IsZero(); wall = s.Prev(wall) {
+		at := meant(wall, now.Location())
+		if !at.After(now) && at.After(found) {
+			found = at
+		}
+		if !found.IsZero() && (!leaps(found) || onTheWall(found).Sub(wall) > leap) {
+			break
+		}
+	}
+	return found
+}
+
+// leaps reports whether a clock is put forward or back near a time.
+func leaps(t time.Time) bool {
+	_, before := t.Add(-2 * leap).Zone()
+	_, after := t.Add(2 * leap).Zone()
+	return before != after
+}
+
+// onTheWall is what a clock shows at a time, as if it were one of UTC.
+func onTheWall(t time.Time) time.Time {
+	_, offset := t.Zone()
+	return t.UTC().Add(time.Duration(offset) * time.Second)
+}
+
+// meant is the time at which the clock of a zone first shows what it shows on the
+// wall; where it never does, as many minutes after the leap as that is.
+func meant(wall time.Time, zone *time.Location) time.Time {
+	_, before := wall.Add(-24 * time.Hour).In(zone).Zone()
+	_, after := wall.Add(24 * time.Hour).In(zone).Zone()
+	early := wall.Add(-time.Duration(before) * time.Second).In(zone)
+	late := wall.Add(-time.Duration(after) * time.Second).In(zone)
+	if !onTheWall(early).Equal(wall) && onTheWall(late).Equal(wall) {
+		return late
+	}
+	return early
+}
