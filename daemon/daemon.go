@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/access"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/autoscale"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/deploy"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/discovery"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/docker"
@@ -139,6 +140,7 @@ type parts struct {
 	monitor    *health.Monitor
 	collector  *metrics.Collector
 	maintainer *metrics.Maintainer
+	autoscaler *autoscale.Controller
 	handler    http.Handler
 	balance    *balance
 	registry   *traffic.Registry
@@ -197,12 +199,14 @@ func (c Config) open(ctx context.Context, db *database) (*postgres.Store, error)
 }
 
 // wire connects the loops: a container that was started is checked at once, a
-// verdict that changed wakes the workload, and so does what the API accepts.
+// verdict that changed wakes the workload, and so does what the API accepts; new
+// samples wake the autoscaler, and its decisions the workload.
 func (d *Daemon) wire(store *postgres.Store, engine *docker.Engine, tokens *access.Tokens) (_ *parts, err error) {
 	c := d.config
 	p := &parts{log: c.Logger, store: store, engine: engine, directory: d.directory, dns: d.dns}
 	p.monitor = health.NewMonitor(health.Config{Store: store, Logger: c.Logger, Changed: func(w fleet.Workload) { p.controller.Wake(w) }})
-	p.collector = metrics.NewCollector(metrics.Config{Store: store, Engine: engine, Interval: c.Metrics.Interval, Logger: c.Logger})
+	p.autoscaler = autoscale.NewController(autoscale.Config{Store: store, Logger: c.Logger, Interval: c.Metrics.Interval, Scaled: func(w fleet.Workload) { p.controller.Wake(w) }})
+	p.collector = metrics.NewCollector(metrics.Config{Store: store, Engine: engine, Interval: c.Metrics.Interval, Logger: c.Logger, Written: p.autoscaler.Wake})
 	p.maintainer = &metrics.Maintainer{Store: store, Retention: c.Metrics.Retention, Logger: c.Logger}
 	deployStore, deployEngine := withFailpoints(store, engine)
 	started := func() { p.monitor.Poke(); p.collector.Poke() }
@@ -267,6 +271,7 @@ func (p *parts) lead(ctx context.Context, epoch int64) error {
 	group.Go(func() error { return p.monitor.Run(ctx) })
 	group.Go(func() error { return p.sweeper.Run(ctx) })
 	group.Go(func() error { return p.collector.Run(ctx) })
+	group.Go(func() error { return p.autoscaler.Run(ctx) })
 	group.Go(func() error { return p.maintainer.Run(ctx) })
 	return group.Wait()
 }
