@@ -202,7 +202,7 @@ func (c Config) open(ctx context.Context, db *database) (*postgres.Store, error)
 func (d *Daemon) wire(store *postgres.Store, engine *docker.Engine, tokens *access.Tokens) (_ *parts, err error) {
 	c := d.config
 	p := &parts{log: c.Logger, store: store, engine: engine, directory: d.directory, dns: d.dns}
-	p.monitor = health.NewMonitor(health.Config{Store: store, Logger: c.Logger, Changed: func(w fleet.Workload) { p.controller.Wake(w) }})
+	p.monitor = health.NewMonitor(health.Config{Store: store, Engine: engine, Logger: c.Logger, Changed: func(w fleet.Workload) { p.controller.Wake(w) }})
 	deployStore, deployEngine := withFailpoints(store, engine)
 	p.controller = deploy.NewController(deploy.Config{Store: deployStore, Engine: deployEngine, Logger: c.Logger, Resync: c.Resync, Started: p.monitor.Poke})
 	p.registry, p.heartbeats, p.sweeper = traffic.NewRegistry(), traffic.NewHeartbeats(store, c.Logger), traffic.NewSweeper(store, c.Logger)

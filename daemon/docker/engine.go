@@ -65,6 +65,10 @@ type Engine struct {
 	// network vanishes between the two.
 	joining sync.RWMutex
 
+	// unended are the health commands that have outlived their time, by container.
+	unendedMu sync.Mutex
+	unended   map[string]string
+
 	nodeMu sync.Mutex
 	node   string
 }
@@ -95,7 +99,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		client: c, transport: transport, fresh: fresh, installation: cfg.Installation, node: cfg.Node,
-		log: log, registryTimeout: registryTimeout,
+		log: log, registryTimeout: registryTimeout, unended: make(map[string]string),
 	}
 	e.background, e.stop = context.WithCancel(context.Background())
 	return e, nil

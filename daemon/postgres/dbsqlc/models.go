@@ -134,6 +134,7 @@ type ContainerInstance struct {
 	DrainingSince      *time.Time
 	LoadBalancerWeight int
 	ResourceLimits     *fleet.Resources
+	UnhealthySince     *time.Time
 }
 
 type ContainerMetricSample struct {

@@ -1,0 +1,9 @@
+-- What the repair of unhealthy instances goes by.
+
+-- +goose Up
+
+ALTER TABLE container_instances
+    ADD COLUMN unhealthy_since TIMESTAMPTZ; -- unhealthy since then, in this run
+
+UPDATE container_instances SET unhealthy_since = coalesce(last_health_check, started_at)
+WHERE health_status = 'unhealthy' AND current_status = 'running';
