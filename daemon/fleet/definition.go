@@ -11,6 +11,7 @@ import (
 // Defaults of a definition's fields.
 const (
 	DefaultImageTag      = "latest"
+	DefaultHealthType    = grammar.HealthHTTP
 	DefaultHealthPeriod  = 30
 	DefaultHealthTimeout = 10
 	DefaultHealthRetries = 3
