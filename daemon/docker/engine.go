@@ -68,6 +68,8 @@ type Engine struct {
 	// unended are the health commands that have outlived their time, by container.
 	unendedMu sync.Mutex
 	unended   map[string]string
+	// unkind leaves such commands alone, in tests.
+	unkind bool
 
 	nodeMu sync.Mutex
 	node   string

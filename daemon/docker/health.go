@@ -198,7 +198,7 @@ func (e *Engine) forgetCommand(containerID string) {
 // endCommand kills a command with its process group, and reports whether it has
 // ended; one that has not is remembered.
 func (e *Engine) endCommand(ctx context.Context, containerID string, x container.ExecInspect) bool {
-	if e.ownsProcess(ctx, containerID, x.Pid) && syscall.Kill(-x.Pid, syscall.SIGKILL) == nil {
+	if !e.unkind && e.ownsProcess(ctx, containerID, x.Pid) && syscall.Kill(-x.Pid, syscall.SIGKILL) == nil {
 		if found, err := e.awaitCommand(ctx, x.ExecID); err == nil && !found.Running {
 			e.forgetCommand(containerID)
 			return true
