@@ -5,7 +5,6 @@ import (
 	"testing"
 	"testing/quick"
 	"time"
-	_ "time/tzdata" // the machine of the tests may have none
 
 	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
