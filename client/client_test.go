@@ -214,6 +214,29 @@ func TestRequests(t *testing.T) {
 			_, err := c.GetInstance(ctx, id)
 			return err
 		}, seen{Method: "GET", URI: "/api/containers/instances/" + id}},
+		{"create scaling policy", func(ctx context.Context, c *client.Client) error {
+			_, err := c.CreateScalingPolicy(ctx, api.CreateScalingPolicyRequest{PolicyName: "load", MinReplicas: &two})
+			return err
+		}, seen{Method: "POST", URI: "/api/containers/scaling/policies", Body: `"policy_name":"load","scaling_type":"","min_replicas":2}`}},
+		{"get scaling policy", func(ctx context.Context, c *client.Client) error {
+			_, err := c.GetScalingPolicy(ctx, id)
+			return err
+		}, seen{Method: "GET", URI: "/api/containers/scaling/policies/" + id}},
+		{"list scaling policies", func(ctx context.Context, c *client.Client) error {
+			_, err := c.ListScalingPolicies(ctx, api.ListScalingPoliciesOptions{Page: page, DefinitionID: "d", Environment: "staging", PolicyName: "a b", ScalingType: "vertical"})
+			return err
+		}, seen{Method: "GET", URI: "/api/containers/scaling/policies?cursor=c%2F1&definition_id=d&environment=staging&limit=7&policy_name=a+b&scaling_type=vertical"}},
+		{"update scaling policy", func(ctx context.Context, c *client.Client) error {
+			_, err := c.UpdateScalingPolicy(ctx, id, api.UpdateScalingPolicyRequest{TargetValue: api.Some(70.5), MinReplicas: api.Null[int]()})
+			return err
+		}, seen{Method: "PUT", URI: "/api/containers/scaling/policies/" + id, Body: `{"target_value":70.5,"min_replicas":null}`}},
+		{"delete scaling policy", func(ctx context.Context, c *client.Client) error {
+			return c.DeleteScalingPolicy(ctx, id)
+		}, seen{Method: "DELETE", URI: "/api/containers/scaling/policies/" + id}},
+		{"list scaling decisions", func(ctx context.Context, c *client.Client) error {
+			_, err := c.ListScalingDecisions(ctx, api.ListScalingDecisionsOptions{DefinitionID: "d", Environment: "e", PolicyID: "f", Outcome: "resized", ChangesOnly: true, From: since, To: since})
+			return err
+		}, seen{Method: "GET", URI: "/api/containers/scaling/decisions?changes_only=true&definition_id=d&environment=e&from=2026-06-06T08%3A30%3A00Z&outcome=resized&policy_id=f&to=2026-06-06T08%3A30%3A00Z"}},
 		{"list instances", func(ctx context.Context, c *client.Client) error {
 			_, err := c.ListInstances(ctx, api.ListInstancesOptions{DefinitionID: "d", DeploymentID: "e", Environment: "f", ServiceName: "g", Status: "running"})
 			return err

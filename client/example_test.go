@@ -33,6 +33,11 @@ func exampleDaemon() *httptest.Server {
 	reply("PUT /api/containers/services/{name}/endpoints/{id}/heartbeat", 204, nil)
 	reply("DELETE /api/containers/services/{name}/endpoints/{id}", 204, nil)
 	reply("POST /api/containers/routes", 201, api.Route{Name: "shop", Environment: "staging", ServiceName: "api", Hosts: []string{"shop.example.com"}, PathPrefixes: []string{"/"}})
+	load := 91.5
+	reply("POST /api/containers/scaling/policies", 201, api.ScalingPolicy{PolicyName: "load", ScalingType: api.ScalingHorizontal, TriggerMetric: api.MetricCPU, ScaleDownCooldown: 300, IsEnabled: true})
+	reply("GET /api/containers/scaling/decisions", 200, api.ScalingDecisionList{TotalCount: 1, Decisions: []api.ScalingDecision{{
+		PolicyName: "load", Outcome: api.OutcomeScaledUp, Current: 2, Wanted: 3, Limited: 3, Unit: "replicas", Inputs: []api.ScalingReading{{PolicyName: "load", Value: &load}},
+	}}})
 	definition := api.Definition{ID: "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11", Name: "wedding-api", ImageTag: "v1.4.2", Revision: 1}
 	reply("GET /api/containers/definitions", 200, api.DefinitionList{Definitions: []api.Definition{definition}, TotalCount: 1})
 	reply("POST /api/containers/definitions", 201, definition)
@@ -138,6 +143,43 @@ func ExampleClient_CreateRoute() {
 	}
 	fmt.Println(route.Hosts, route.PathPrefixes, "to", route.ServiceName)
 	// Output: [shop.example.com] [/] to api
+}
+
+func ExampleClient_CreateScalingPolicy() {
+	daemon := exampleDaemon()
+	defer daemon.Close()
+	c, err := client.New(daemon.URL, "a-token")
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	target, most := 60.0, 8
+	policy, err := c.CreateScalingPolicy(context.Background(), api.CreateScalingPolicyRequest{
+		DefinitionID: "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11", Environment: "staging", PolicyName: "load",
+		ScalingType: api.ScalingHorizontal, TriggerMetric: api.MetricCPU, TargetValue: &target, MaxReplicas: &most,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(policy.PolicyName, policy.IsEnabled, policy.ScaleUpCooldown, policy.ScaleDownCooldown)
+	// Output: load true 0 300
+}
+
+func ExampleClient_AllScalingDecisions() {
+	daemon := exampleDaemon()
+	defer daemon.Close()
+	c, err := client.New(daemon.URL, "a-token")
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	for d, err := range c.AllScalingDecisions(context.Background(), api.ListScalingDecisionsOptions{Environment: "staging", ChangesOnly: true}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(d.Outcome, d.Current, "to", d.Limited, d.Unit, "at", *d.Inputs[0].Value)
+	}
+	// Output: scaled_up 2 to 3 replicas at 91.5
 }
 
 func ExampleIsNotFound() {

@@ -39,7 +39,14 @@ var roles = map[string][]fleet.Role{
 	"promoteDeployment":   managers,
 	"abortDeployment":     managers,
 
-	"scaleManually": managers,
+	"scaleManually":        managers,
+	"listScalingPolicies":  everyone,
+	"getScalingPolicy":     everyone,
+	"backtestScaling":      everyone,
+	"createScalingPolicy":  managers,
+	"updateScalingPolicy":  managers,
+	"deleteScalingPolicy":  managers,
+	"listScalingDecisions": everyone,
 
 	"listServices":    everyone,
 	"discoverService": everyone,

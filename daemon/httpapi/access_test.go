@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/access"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/deploy"
@@ -39,21 +41,22 @@ type realWorld struct {
 	world
 	store  *postgres.Store
 	tokens *access.Tokens
+	db     testenv.DB
 	made   int
 }
 
 func newRealWorld(tb testing.TB) *realWorld {
 	tb.Helper()
-	log := slog.New(slog.DiscardHandler)
+	log, db := slog.New(slog.DiscardHandler), testenv.Database(tb)
 	store, err := postgres.Open(context.Background(), postgres.Config{
-		URL: testenv.Database(tb).AppURL, SecretKey: slices.Repeat([]byte{7}, postgres.SecretKeySize), Logger: log,
+		URL: db.AppURL, SecretKey: slices.Repeat([]byte{7}, postgres.SecretKeySize), Logger: log,
 	})
 	if err != nil {
 		tb.Fatalf("open store: %v", err)
 	}
 	tb.Cleanup(store.Close)
 	engine, tokens, registry := &idleEngine{}, access.NewTokens(store), traffic.NewRegistry()
-	return &realWorld{store: store, tokens: tokens, world: world{registry: registry, handler: httpapi.New(httpapi.Config{
+	return &realWorld{store: store, tokens: tokens, db: db, world: world{registry: registry, handler: httpapi.New(httpapi.Config{
 		Store:         store,
 		Deployer:      deploy.NewService(store, engine, func(fleet.Workload) {}),
 		Engine:        engine,
@@ -86,6 +89,7 @@ type rows struct {
 	instance   string
 	deployment string // in progress, but for what was done to it
 	route      string
+	policy     string
 	endpoint   string // an external one
 	first      string // the first deployment
 }
@@ -139,7 +143,13 @@ func (w *realWorld) rows(tb testing.TB) rows {
 	if err != nil {
 		tb.Fatalf("register endpoint: %v", err)
 	}
-	return rows{endpoint: endpoint.ID, definition: d.ID, spare: define(fmt.Sprint("s-", w.made)).ID, network: network.ID, instance: id, deployment: deployment.ID, first: deployment.ID, route: route.ID}
+	rules := grammar.DefaultScaling(grammar.Horizontal, false)
+	rules.Metric = grammar.MetricCPU
+	policy, err := w.store.CreateScalingPolicy(ctx, fleet.ScalingPolicy{DefinitionID: d.ID, Environment: "staging", Name: "load", Rules: rules, Enabled: true})
+	if err != nil {
+		tb.Fatalf("create scaling policy: %v", err)
+	}
+	return rows{policy: policy.ID, endpoint: endpoint.ID, definition: d.ID, spare: define(fmt.Sprint("s-", w.made)).ID, network: network.ID, instance: id, deployment: deployment.ID, first: deployment.ID, route: route.ID}
 }
 
 // route reads the route of the rows.
@@ -201,6 +211,20 @@ func (w *realWorld) pause(tb testing.TB, r *rows) {
 	})
 	if err != nil {
 		tb.Fatalf("pause deployment: %v", err)
+	}
+}
+
+// decide writes a decision about the rows, as the autoscaler does.
+func (w *realWorld) decide(tb testing.TB, r *rows) {
+	tb.Helper()
+	conn, err := pgx.Connect(tb.Context(), w.db.OwnerURL)
+	if err != nil {
+		tb.Fatalf("connect: %v", err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if _, err := conn.Exec(tb.Context(), `INSERT INTO scaling_decisions (id, definition_id, environment, policy_id, outcome, current_value, wanted_value, limited_value, unit, reason)
+		VALUES (gen_random_uuid(), $1, 'staging', $2, 'scaled_up', 1, 2, 2, 'replicas', 'load')`, r.definition, r.policy); err != nil {
+		tb.Fatalf("write decision: %v", err)
 	}
 }
 
@@ -274,18 +298,27 @@ var accessTable = map[string]struct {
 	"abortDeployment": {roles: manage, reach: hidden, body: `{}`, ok: 200},
 	"scaleManually": {roles: manage, reach: named, body: `{"definition_id":"DEFINITION","environment":"staging","target_replicas":2}`, ok: 202,
 		given: (*realWorld).settle},
-	"listServices":       {roles: watch, reach: listed, ok: 200, given: (*realWorld).answer},
-	"discoverService":    {roles: watch, reach: named, body: `{"environment":"staging"}`, ok: 200, asks: true},
-	"setWeight":          {roles: manage, reach: hidden, body: `{"weight":50}`, ok: 200, given: (*realWorld).answer},
-	"registerEndpoint":   {roles: manage, reach: named, body: `{"environment":"staging","endpoint_url":"http://NAME.example.com:80"}`, ok: 201},
-	"beatEndpoint":       {roles: manage, reach: hidden, body: `{"status":"critical"}`, ok: 204, asks: true}, // it is written later, and is no event
-	"deregisterEndpoint": {roles: manage, reach: hidden, ok: 204},
-	"listRoutes":         {roles: watch, reach: listed, ok: 200},
-	"getRoute":           {roles: watch, reach: hidden, ok: 200},
-	"createRoute":        {roles: manage, reach: named, body: `{"name":"NAME","environment":"staging","service_name":"api","hosts":["NAME.example.com"]}`, ok: 201},
-	"updateRoute":        {roles: manage, reach: hidden, body: `{"strip_prefix":true}`, ok: 200},
-	"deleteRoute":        {roles: manage, reach: hidden, ok: 204},
-	"listEvents":         {roles: read, reach: listed, query: "?event_type=created", ok: 200},
+	"listScalingPolicies": {roles: watch, reach: listed, ok: 200},
+	"getScalingPolicy":    {roles: watch, reach: hidden, ok: 200},
+	"createScalingPolicy": {roles: manage, reach: named, ok: 201,
+		body: `{"definition_id":"DEFINITION","environment":"staging","policy_name":"NAME","scaling_type":"horizontal","trigger_metric":"memory"}`},
+	"backtestScaling": {roles: watch, reach: named, ok: 422, asks: true, // there was nothing to measure yet
+		body: `{"definition_id":"DEFINITION","environment":"staging","policy_name":"NAME","scaling_type":"horizontal","trigger_metric":"memory","from":"2026-06-06T06:00:00Z","to":"2026-06-06T08:00:00Z"}`},
+	"updateScalingPolicy":  {roles: manage, reach: hidden, body: `{"is_enabled":false}`, ok: 200},
+	"deleteScalingPolicy":  {roles: manage, reach: hidden, ok: 204},
+	"listScalingDecisions": {roles: watch, reach: listed, ok: 200, given: (*realWorld).decide},
+	"listServices":         {roles: watch, reach: listed, ok: 200, given: (*realWorld).answer},
+	"discoverService":      {roles: watch, reach: named, body: `{"environment":"staging"}`, ok: 200, asks: true},
+	"setWeight":            {roles: manage, reach: hidden, body: `{"weight":50}`, ok: 200, given: (*realWorld).answer},
+	"registerEndpoint":     {roles: manage, reach: named, body: `{"environment":"staging","endpoint_url":"http://NAME.example.com:80"}`, ok: 201},
+	"beatEndpoint":         {roles: manage, reach: hidden, body: `{"status":"critical"}`, ok: 204, asks: true}, // it is written later, and is no event
+	"deregisterEndpoint":   {roles: manage, reach: hidden, ok: 204},
+	"listRoutes":           {roles: watch, reach: listed, ok: 200},
+	"getRoute":             {roles: watch, reach: hidden, ok: 200},
+	"createRoute":          {roles: manage, reach: named, body: `{"name":"NAME","environment":"staging","service_name":"api","hosts":["NAME.example.com"]}`, ok: 201},
+	"updateRoute":          {roles: manage, reach: hidden, body: `{"strip_prefix":true}`, ok: 200},
+	"deleteRoute":          {roles: manage, reach: hidden, ok: 204},
+	"listEvents":           {roles: read, reach: listed, query: "?event_type=created", ok: 200},
 }
 
 // TestAccess calls every operation of the document with every role, for its own
@@ -323,7 +356,7 @@ func TestAccess(t *testing.T) {
 						definition = rows.spare
 					}
 					path := strings.NewReplacer("{definition_id}", definition, "{instance_id}", rows.instance,
-						"{network_id}", rows.network, "{deployment_id}", rows.deployment, "{route_id}", rows.route, "{endpoint_id}", rows.endpoint, "{service_name}", "api").Replace(path)
+						"{network_id}", rows.network, "{deployment_id}", rows.deployment, "{route_id}", rows.route, "{policy_id}", rows.policy, "{endpoint_id}", rows.endpoint, "{service_name}", "api").Replace(path)
 					before := w.events(t)
 					answer := w.do(t, request{method: strings.ToUpper(method), path: path + tc.query, token: token,
 						body: strings.NewReplacer("NAME", fmt.Sprint("new-", w.made), "DEFINITION", rows.definition).Replace(tc.body)})
@@ -433,6 +466,8 @@ func TestRowsOfOthersAreNotTold(t *testing.T) {
 		networks + "/ID?method=DELETE":        rows.network,
 		routes + "/ID":                        rows.route,
 		routes + "/ID?method=DELETE":          rows.route,
+		policies + "/ID":                      rows.policy,
+		policies + "/ID?method=DELETE":        rows.policy,
 		services + "/api/instances/ID/weight": rows.instance,
 	} {
 		ask := func(id string) api.Problem {
@@ -482,6 +517,7 @@ func TestSameKeyTwice(t *testing.T) {
 		"route":      {method: "POST", path: routes, body: goodRoute},
 		"rollback":   {method: "POST", path: deployments + "/" + updated.deployment + "/rollback", body: `{"reason":"slow"}`},
 		"pause":      {method: "POST", path: deployments + "/" + inProgress.deployment + "/pause", body: `{"reason":"look"}`},
+		"policy":     {method: "POST", path: policies, body: strings.Replace(goodPolicy, anyDefinition, settled.spare, 1)},
 		"scaling":    {method: "POST", path: scaling, body: `{"definition_id":"` + settled.definition + `","environment":"staging","target_replicas":2}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -506,6 +542,7 @@ func TestSameKeyTwice(t *testing.T) {
 				"definition": strings.Replace(goodDefinition, "wedding-api", "other", 1), "network": strings.Replace(goodNetwork, "app", "other", 1),
 				"deployment": `{"environment":"staging","replica_count":2}`, "update": `{"image_tag":"v8"}`, "action": `{"action":"stop"}`,
 				"weight": `{"weight":40}`, "route": strings.Replace(goodRoute, "shop", "other", 1),
+				"policy":   strings.NewReplacer(anyDefinition, settled.spare, "30.5", "30").Replace(goodPolicy),
 				"rollback": `{"reason":"slow","force":true}`, "pause": `{"reason":"listen"}`,
 				"scaling": `{"definition_id":"` + settled.definition + `","environment":"staging","target_replicas":3}`,
 			}[name]
@@ -575,6 +612,18 @@ func TestRefusals(t *testing.T) {
 		{"route of a path that is taken", nil, func(r *rows) request {
 			return request{method: "POST", path: routes, body: strings.Replace(goodRoute, "shop.example.com", w.route(t, r).Hosts[0], 1)}
 		}, 409, "body.path_prefixes"},
+		{"policy of nothing", nil, func(*rows) request { return policy(t, nil) }, 404, "body.definition_id"},
+		{"policy of a name that is taken", nil, func(r *rows) request { return policy(t, object{"definition_id": r.definition}) }, 409, "body.policy_name"},
+		{"policy beyond the definition's range", nil, func(r *rows) request {
+			return policy(t, object{"definition_id": r.definition, "policy_name": "other", "min_replicas": 4, "max_replicas": 5})
+		}, 422, "body.min_replicas body.max_replicas"},
+		{"policy that resizes what another measures", nil, func(r *rows) request {
+			return request{method: "POST", path: policies, body: fmt.Sprintf(`{"definition_id":%q,"environment":"staging","policy_name":"other","scaling_type":"vertical",`+
+				`"trigger_metric":"cpu","min_limit":"250m","max_limit":"2"}`, r.definition)}
+		}, 409, "body.trigger_metric"},
+		{"change of a policy beyond the definition's range", nil, func(r *rows) request {
+			return request{method: "PUT", path: policies + "/" + r.policy, body: `{"max_replicas":4}`}
+		}, 422, "body.max_replicas"},
 		{"aborting what has ended", (*realWorld).settle, tell("abort", `{}`), 409, ""},
 	}
 	for _, tc := range tests {

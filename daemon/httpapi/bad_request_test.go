@@ -18,6 +18,11 @@ const (
 	scaling     = "/api/containers/scaling/manual"
 	services    = "/api/containers/services"
 	routes      = "/api/containers/routes"
+	policies    = "/api/containers/scaling/policies"
+	decisions   = "/api/containers/scaling/decisions"
+
+	// anyDefinition is the one that goodPolicy names.
+	anyDefinition = "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11"
 )
 
 // with is a JSON object with members replaced, added or (null in Go) taken out.
@@ -65,6 +70,93 @@ func network(t *testing.T, members object) request {
 func route(t *testing.T, members object) request {
 	t.Helper()
 	return request{method: "POST", path: routes, body: with(t, goodRoute, members)}
+}
+
+func policy(t *testing.T, members object) request {
+	t.Helper()
+	return request{method: "POST", path: policies, body: with(t, goodPolicy, members)}
+}
+
+// badPolicies are scaling policies that can never be right.
+func badPolicies(t *testing.T) []badRequest {
+	t.Helper()
+	thresholds := []string{"body.scale_up_threshold", "body.scale_down_threshold", "body.scale_up_adjustment", "body.scale_down_adjustment"}
+	none := object{"scale_up_threshold": nil, "scale_down_threshold": nil, "scale_up_adjustment": nil, "scale_down_adjustment": nil}
+	but := func(members object) object {
+		all := object{}
+		for _, m := range []object{none, members} {
+			for name, v := range m {
+				all[name] = v
+			}
+		}
+		return all
+	}
+	schedule := func(members object) request {
+		all := but(object{"scaling_type": "scheduled", "trigger_metric": nil, "min_replicas": 2, "schedule_start": "0 8 * * 6", "schedule_end": "0 23 * * 6", "time_zone": "Europe/London"})
+		for name, v := range members {
+			all[name] = v
+		}
+		return policy(t, all)
+	}
+	literal := func(number string) request {
+		return request{method: "POST", path: policies, body: strings.Replace(goodPolicy, "30.5", number, 1)}
+	}
+	return []badRequest{
+		{"policy of nothing", request{method: "POST", path: policies, body: `{}`}, 422, "invalid", []string{"body.definition_id", "body.environment", "body.policy_name", "body.scaling_type"}},
+		{"policy in nowhere", policy(t, object{"environment": "qa"}), 422, "invalid", []string{"body.environment"}},
+		{"policy in the environment of another token", request{method: "POST", path: policies, token: "devops", body: policy(t, object{"environment": "production"}).body}, 403, "forbidden", []string{"body.environment"}},
+		{"policy by a developer", request{method: "POST", path: policies, token: "developer", body: goodPolicy}, 403, "forbidden", nil},
+		{"policy of bad names", policy(t, object{"definition_id": "7", "policy_name": " load"}), 422, "invalid", []string{"body.definition_id", "body.policy_name"}},
+		{"policy of another type", policy(t, object{"scaling_type": "diagonal"}), 422, "invalid", []string{"body.scaling_type"}},
+		{"policy of another metric", policy(t, object{"trigger_metric": "disk"}), 422, "invalid", []string{"body.trigger_metric"}},
+		{"policy of no metric", policy(t, object{"trigger_metric": nil}), 422, "invalid", []string{"body.trigger_metric"}},
+		{"policy with more", policy(t, object{"threshold": 5}), 422, "invalid", []string{"body.threshold"}},
+		{"thresholds that cross", policy(t, object{"scale_down_threshold": 81}), 422, "invalid", thresholds[1:2]},
+		{"thresholds that meet", policy(t, object{"scale_down_threshold": 80}), 422, "invalid", thresholds[1:2]},
+		{"one threshold", policy(t, object{"scale_down_threshold": nil, "scale_down_adjustment": nil}), 422, "invalid", []string{thresholds[1], thresholds[3]}},
+		{"thresholds beyond a percentage", policy(t, object{"scale_up_threshold": 1001}), 422, "invalid", thresholds[:1]},
+		{"thresholds of nothing", policy(t, object{"scale_down_threshold": 0, "scale_up_adjustment": 0, "scale_down_adjustment": -1}), 422, "invalid", thresholds[1:]},
+		{"thresholds of wrong types", policy(t, object{"scale_up_threshold": "80", "scale_down_threshold": true, "scale_up_adjustment": 1.5, "scale_down_adjustment": "1"}), 422, "invalid", thresholds},
+		{"number beyond numbers", literal("1e999"), 422, "invalid", thresholds[1:2]},
+		{"number below all numbers", literal("-1e999"), 422, "invalid", thresholds[1:2]},
+		{"number below nothing", literal("-1"), 422, "invalid", thresholds[1:2]},
+		{"not a number", literal("NaN"), 400, "invalid", []string{"body"}},
+		{"infinity", literal("Infinity"), 400, "invalid", []string{"body"}},
+		{"not a number as text", literal(`"NaN"`), 422, "invalid", thresholds[1:2]},
+		{"null for a number", literal("null"), 422, "invalid", thresholds[1:2]},
+		{"target and thresholds", policy(t, object{"target_value": 70}), 422, "invalid", []string{"body.target_value"}},
+		{"no target", policy(t, but(object{"trigger_metric": "request_rate"})), 422, "invalid", []string{"body.target_value"}},
+		{"target of nothing", policy(t, but(object{"target_value": 0})), 422, "invalid", []string{"body.target_value"}},
+		{"custom metric without a name", policy(t, object{"trigger_metric": "custom"}), 422, "invalid", []string{"body.metric_name"}},
+		{"name of no custom metric", policy(t, object{"metric_name": "x"}), 422, "invalid", []string{"body.metric_name"}},
+		{"minimum above maximum", policy(t, object{"min_replicas": 3, "max_replicas": 2}), 422, "invalid", []string{"body.min_replicas"}},
+		{"minimum below nothing", policy(t, object{"min_replicas": -1}), 422, "invalid", []string{"body.min_replicas"}},
+		{"cooldown below zero", policy(t, object{"cooldown_period": -1}), 422, "invalid", []string{"body.cooldown_period"}},
+		{"cooldowns below zero", policy(t, object{"scale_up_cooldown": -1, "scale_down_cooldown": -300, "stabilization_window": -1}), 422, "invalid",
+			[]string{"body.scale_up_cooldown", "body.scale_down_cooldown", "body.stabilization_window"}},
+		{"cooldown for days", policy(t, object{"cooldown_period": 86401}), 422, "invalid", []string{"body.cooldown_period"}},
+		{"rates below zero", policy(t, object{"max_scale_up": -1, "max_scale_down": -1, "scale_period": 0}), 422, "invalid", []string{"body.max_scale_up", "body.max_scale_down", "body.scale_period"}},
+		{"vertical policy as the specification has it", policy(t, object{"scaling_type": "vertical"}), 422, "invalid", append([]string{"body.min_limit", "body.max_limit"}, thresholds...)},
+		{"vertical policy of replicas", policy(t, but(object{"scaling_type": "vertical", "min_limit": "2", "max_limit": "250m", "max_replicas": 3})), 422, "invalid", []string{"body.max_replicas", "body.min_limit"}},
+		{"vertical policy of requests", policy(t, but(object{"scaling_type": "vertical", "trigger_metric": "request_rate", "min_limit": "1", "max_limit": "2"})), 422, "invalid", []string{"body.trigger_metric"}},
+		{"vertical policy of bad limits", policy(t, but(object{"scaling_type": "vertical", "min_limit": "1x", "max_limit": "5Mi"})), 422, "invalid", []string{"body.min_limit", "body.max_limit"}},
+		{"schedule that never comes", schedule(object{"schedule_start": "0 0 30 2 *"}), 422, "invalid", []string{"body.schedule_start"}},
+		{"schedule of bad crons", schedule(object{"schedule_start": "@daily", "schedule_end": "0 0 8 * * 6"}), 422, "invalid", []string{"body.schedule_start", "body.schedule_end"}},
+		{"schedule in nowhere", schedule(object{"time_zone": "Europe/Weddington"}), 422, "invalid", []string{"body.time_zone"}},
+		{"schedule over as it opens", schedule(object{"schedule_end": "0 8 * * 6"}), 422, "invalid", []string{"body.schedule_end"}},
+		{"schedule of nothing", schedule(object{"min_replicas": nil, "time_zone": nil, "schedule_end": nil}), 422, "invalid", []string{"body.min_replicas", "body.time_zone", "body.schedule_end"}},
+		{"schedule with a metric and a cooldown", schedule(object{"trigger_metric": "cpu", "cooldown_period": 60}), 422, "invalid", []string{"body.trigger_metric", "body.cooldown_period"}},
+		{"policy moved elsewhere", request{method: "PUT", path: policies + "/" + anyDefinition, body: `{"policy_name":"x","environment":"staging","definition_id":"` + anyDefinition + `"}`}, 422, "invalid",
+			[]string{"body.policy_name", "body.environment", "body.definition_id"}},
+		{"bad change of a policy", request{method: "PUT", path: policies + "/" + anyDefinition, body: `{"scale_up_adjustment":0,"metric_name":"` + strings.Repeat("x", 129) + `","scale_period":null,"is_enabled":"no"}`}, 422, "invalid",
+			[]string{"body.scale_up_adjustment", "body.metric_name", "body.scale_period", "body.is_enabled"}},
+		{"change of no policy", request{method: "PUT", path: policies + "/" + anyDefinition, body: `{"min_replicas":null}`}, 404, "not_found", nil},
+		{"policy not there", request{method: "DELETE", path: policies + "/" + anyDefinition}, 404, "not_found", nil},
+		{"policies of another type", request{method: "GET", path: policies + "?scaling_type=diagonal&definition_id=7"}, 422, "invalid", []string{"query.scaling_type", "query.definition_id"}},
+		{"decisions of bad filters", request{method: "GET", path: decisions + "?outcome=none&changes_only=yes&from=yesterday&to=2026-06-06&policy_id=x"}, 422, "invalid",
+			[]string{"query.outcome", "query.changes_only", "query.from", "query.to", "query.policy_id"}},
+		{"decisions in the environment of another token", request{method: "GET", path: decisions + "?environment=production", token: "devops"}, 403, "forbidden", []string{"query.environment"}},
+	}
 }
 
 func raw(body string) request { return request{method: "POST", path: definitions, body: body} }
@@ -399,7 +491,7 @@ func badParameters() []badRequest {
 
 func TestBadRequests(t *testing.T) {
 	w := newWorld(t)
-	table := append(badBodies(t), badParameters()...)
+	table := slices.Concat(badBodies(t), badParameters(), badPolicies(t))
 	if len(table) < 60 {
 		t.Fatalf("%d bad requests; at least 60 belong here", len(table))
 	}
@@ -444,6 +536,12 @@ func TestBadUpdates(t *testing.T) {
 		{"gateway outside the stored subnet", "network", `{"gateway":"10.99.0.1"}`, []string{"body.gateway"}},
 		{"IPv6 on the stored subnet", "network", `{"network_config":{"enable_ipv6":true}}`, []string{"body.network_config.enable_ipv6"}},
 		{"one cookie for two, with the stored one", "route", `{"canary_cookie":"wedding_session"}`, []string{"body.canary_cookie"}},
+		{"target beside the stored thresholds", "policy", `{"target_value":70}`, []string{"body.target_value"}},
+		{"stored thresholds that cross", "policy", `{"scale_down_threshold":80.5}`, []string{"body.scale_down_threshold"}},
+		{"three of the stored thresholds", "policy", `{"scale_up_adjustment":null}`, []string{"body.scale_up_adjustment"}},
+		{"another type that needs more", "policy", `{"scaling_type":"vertical","trigger_metric":"memory","min_limit":"1Gi"}`, []string{"body.max_limit"}},
+		{"cooldown of a schedule", "policy", `{"scaling_type":"scheduled","schedule_start":"0 8 * * 6","schedule_end":"0 9 * * 6","time_zone":"UTC","max_replicas":2,"cooldown_period":5}`, []string{"body.cooldown_period"}},
+		{"no metric", "policy", `{"trigger_metric":null}`, []string{"body.trigger_metric"}},
 		{"another environment", "network", `{"environment":"production"}`, []string{"body.environment"}},
 	}
 	for _, tc := range tests {
@@ -451,7 +549,7 @@ func TestBadUpdates(t *testing.T) {
 			w := newWorld(t)
 			definition, network, _, _ := w.seed(t)
 			_, route := w.seedTraffic(t)
-			path := map[string]string{"definition": definitions + "/" + definition, "network": networks + "/" + network, "route": routes + "/" + route}[tc.path]
+			path := map[string]string{"definition": definitions + "/" + definition, "network": networks + "/" + network, "route": routes + "/" + route, "policy": policies + "/" + w.seedPolicy(t)}[tc.path]
 			p := problem(t, w.do(t, request{method: "PUT", path: path, body: tc.body}))
 			var fields []string
 			for _, e := range p.Errors {

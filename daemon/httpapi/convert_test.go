@@ -162,6 +162,28 @@ func TestRoundTrips(t *testing.T) {
 			ResponseTimeout: &a.ResponseTimeout, IdleTimeout: &a.IdleTimeout, MaxRequests: &a.MaxRequests,
 		}, r)
 	})
+	t.Run("scaling policy", func(t *testing.T) {
+		want := fillNew[fleet.ScalingPolicy]()
+		got := scalingPolicyFromAPI(createPolicyRequest(scalingPolicyToAPI(want)))
+		got.ID, got.DefinitionName, got.CreatedBy, got.CreatedAt, got.UpdatedAt = want.ID, want.DefinitionName, want.CreatedBy, want.CreatedAt, want.UpdatedAt
+		equal(t, "policy", got, want)
+	})
+	t.Run("scaling policy change", func(t *testing.T) {
+		r := fillNew[api.UpdateScalingPolicyRequest]()
+		r.CooldownPeriod = nil // only a shorthand
+		var p fleet.ScalingPolicy
+		applyScalingPolicy(&p, r)
+		a := scalingPolicyToAPI(p)
+		equal(t, "request", api.UpdateScalingPolicyRequest{
+			ScalingType: &a.ScalingType, TriggerMetric: api.Some(a.TriggerMetric), MetricName: api.Some(a.MetricName), TargetValue: api.Some(*a.TargetValue),
+			ScaleUpThreshold: api.Some(*a.ScaleUpThreshold), ScaleDownThreshold: api.Some(*a.ScaleDownThreshold),
+			ScaleUpAdjustment: api.Some(*a.ScaleUpAdjustment), ScaleDownAdjustment: api.Some(*a.ScaleDownAdjustment),
+			MinReplicas: api.Some(*a.MinReplicas), MaxReplicas: api.Some(*a.MaxReplicas), ScaleUpCooldown: &a.ScaleUpCooldown, ScaleDownCooldown: &a.ScaleDownCooldown,
+			StabilizationWindow: &a.StabilizationWindow, MaxScaleUp: &a.MaxScaleUp, MaxScaleDown: &a.MaxScaleDown, ScalePeriod: &a.ScalePeriod,
+			MinLimit: api.Some(a.MinLimit), MaxLimit: api.Some(a.MaxLimit), ScheduleStart: api.Some(a.ScheduleStart), ScheduleEnd: api.Some(a.ScheduleEnd),
+			TimeZone: api.Some(a.TimeZone), IsEnabled: &a.IsEnabled,
+		}, r)
+	})
 	t.Run("rollout", func(t *testing.T) {
 		for _, startFirst := range []bool{true, false} {
 			r := fillNew[api.RolloutConfig]()
@@ -199,6 +221,56 @@ func createRouteRequest(r api.Route) api.CreateRouteRequest {
 	}
 }
 
+// createPolicyRequest asks for a scaling policy like one that is there.
+func createPolicyRequest(p api.ScalingPolicy) api.CreateScalingPolicyRequest {
+	return api.CreateScalingPolicyRequest{
+		DefinitionID: p.DefinitionID, Environment: p.Environment, PolicyName: p.PolicyName, ScalingType: p.ScalingType,
+		TriggerMetric: p.TriggerMetric, MetricName: p.MetricName, TargetValue: p.TargetValue, ScaleUpThreshold: p.ScaleUpThreshold, ScaleDownThreshold: p.ScaleDownThreshold,
+		ScaleUpAdjustment: p.ScaleUpAdjustment, ScaleDownAdjustment: p.ScaleDownAdjustment, MinReplicas: p.MinReplicas, MaxReplicas: p.MaxReplicas,
+		ScaleUpCooldown: &p.ScaleUpCooldown, ScaleDownCooldown: &p.ScaleDownCooldown, StabilizationWindow: &p.StabilizationWindow,
+		MaxScaleUp: &p.MaxScaleUp, MaxScaleDown: &p.MaxScaleDown, ScalePeriod: &p.ScalePeriod, MinLimit: p.MinLimit, MaxLimit: p.MaxLimit,
+		ScheduleStart: p.ScheduleStart, ScheduleEnd: p.ScheduleEnd, TimeZone: p.TimeZone, IsEnabled: &p.IsEnabled,
+	}
+}
+
+// TestScalingPolicyDefaults: cooldown_period sets both cooldowns, unless they are
+// given, and a policy of another type begins anew.
+func TestScalingPolicyDefaults(t *testing.T) {
+	horizontal, threshold, long, short := grammar.Horizontal, 80.0, 600, 30
+	for _, tc := range []struct {
+		name     string
+		r        api.CreateScalingPolicyRequest
+		up, down int
+		window   int
+	}{
+		{"target", api.CreateScalingPolicyRequest{}, 0, 300, 300},
+		{"thresholds", api.CreateScalingPolicyRequest{ScaleUpThreshold: &threshold}, 300, 300, 300},
+		{"target with a period", api.CreateScalingPolicyRequest{CooldownPeriod: &long}, 600, 600, 300},
+		{"period and one of its own", api.CreateScalingPolicyRequest{CooldownPeriod: &long, ScaleUpCooldown: &short}, 30, 600, 300},
+		{"the other of its own", api.CreateScalingPolicyRequest{ScaleUpThreshold: &threshold, CooldownPeriod: &long, ScaleDownCooldown: &short}, 600, 30, 300},
+		{"vertical", api.CreateScalingPolicyRequest{ScalingType: grammar.Vertical}, 300, 300, 0},
+		{"scheduled", api.CreateScalingPolicyRequest{ScalingType: grammar.Scheduled}, 0, 0, 0},
+	} {
+		if tc.r.ScalingType == "" {
+			tc.r.ScalingType = horizontal
+		}
+		p := scalingPolicyFromAPI(tc.r)
+		if r := p.Rules; r.ScaleUpCooldown != tc.up || r.ScaleDownCooldown != tc.down || r.StabilizationWindow != tc.window || r.ScalePeriod != 60 || !p.Enabled {
+			t.Errorf("%s: %+v", tc.name, p)
+		}
+	}
+	p := fillNew[fleet.ScalingPolicy]()
+	p.Rules.Type = grammar.Vertical
+	applyScalingPolicy(&p, api.UpdateScalingPolicyRequest{ScalingType: &horizontal, TriggerMetric: api.Some("cpu"), CooldownPeriod: &long})
+	want := grammar.DefaultScaling(grammar.Horizontal, false)
+	want.Metric, want.ScaleUpCooldown, want.ScaleDownCooldown = "cpu", 600, 600
+	equal(t, "another type", p.Rules, want)
+	p.Rules.Target = &threshold
+	applyScalingPolicy(&p, api.UpdateScalingPolicyRequest{ScalingType: &horizontal, TriggerMetric: api.Null[string](), TargetValue: api.Null[float64]()})
+	want.Metric = ""
+	equal(t, "null", p.Rules, want)
+}
+
 // TestEveryFieldArrives converts a filled value of the domain and asks that each
 // field on the wire is set, and that each field of the domain has an effect.
 func TestEveryFieldArrives(t *testing.T) {
@@ -211,6 +283,10 @@ func TestEveryFieldArrives(t *testing.T) {
 	arrives(t, deploymentToAPI, "Spec", "KeepReplicas", "TotalSteps", "CompletedSteps", "CurrentStep")
 	arrives(t, deploymentErrorToAPI)
 	arrives(t, routeToAPI)
+	arrives(t, scalingPolicyToAPI)
+	arrives(t, scalingRulesToAPI)
+	arrives(t, scalingDecisionToAPI)
+	arrives(t, scalingReadingToAPI)
 	// What is above an endpoint names its service. An instance, as the filled one is, is not external.
 	arrives(t, func(e fleet.Endpoint) api.ServiceInstance {
 		if e.TTL > 0 {
@@ -236,6 +312,13 @@ func TestEveryFieldArrives(t *testing.T) {
 	}, "DefinitionID", "DefinitionName", "DefinitionRevision", "Environment", "Type", "ImageTag", "ImageDigest",
 		"Spec", "KeepReplicas", "Before", "After", "Strategy", "Rollout", "State", "RollbackTargetID", "RollbackOfID", "SupersedesID", "SupersededByID",
 		"Removal", "Live", "StartedBy", "StartedAt", "CompletedAt", "Notes")
+}
+
+// scalingRulesToAPI is a policy of these rules.
+func scalingRulesToAPI(r grammar.Scaling) api.ScalingPolicy {
+	p := fillNew[fleet.ScalingPolicy]()
+	p.Rules = r
+	return scalingPolicyToAPI(p)
 }
 
 func arrives[From, To any](t *testing.T, convert func(From) To, dropped ...string) {
@@ -330,7 +413,8 @@ func TestDefaults(t *testing.T) {
 func TestDefaultsAreDocumented(t *testing.T) {
 	d := definitionToAPI(definitionFromAPI(api.CreateDefinitionRequest{HealthCheckConfig: &api.HealthCheckConfig{}}))
 	route := routeToAPI(routeFromAPI(api.CreateRouteRequest{}))
-	for _, v := range []any{*d.HealthCheckConfig, d.ScalingConfig, d.RuntimeConfig, rolloutToAPI(rolloutFromAPI(api.RolloutConfig{})), createRouteRequest(route), registerRequest(api.RegisterEndpointRequest{})} {
+	policy := scalingPolicyToAPI(scalingPolicyFromAPI(api.CreateScalingPolicyRequest{}))
+	for _, v := range []any{*d.HealthCheckConfig, d.ScalingConfig, d.RuntimeConfig, rolloutToAPI(rolloutFromAPI(api.RolloutConfig{})), createRouteRequest(route), createPolicyRequest(policy), registerRequest(api.RegisterEndpointRequest{})} {
 		rv := reflect.ValueOf(v)
 		for i := range rv.NumField() {
 			got := fmt.Sprint(reflect.Indirect(rv.Field(i)))

@@ -38,6 +38,9 @@ func build(config Config) (*server, *huma.OpenAPI) {
 	a := huma.NewAPI(humaConfig(), guarded{s.mux, s})
 	aliasOptional[api.RegistryCredentials](a.OpenAPI().Components.Schemas)
 	aliasOptional[api.HealthCheckConfig](a.OpenAPI().Components.Schemas)
+	aliasOptional[string](a.OpenAPI().Components.Schemas)
+	aliasOptional[int](a.OpenAPI().Components.Schemas)
+	aliasOptional[float64](a.OpenAPI().Components.Schemas)
 	a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[api.Problem](), true, "")
 
 	s.registerDefinitions(a)
@@ -78,7 +81,7 @@ func humaConfig() huma.Config {
 				{Name: "instances", Description: "What runs: one container each. Deploying a definition starts instances of it."},
 				{Name: "networks", Description: "Networks of one environment, which instances join by name."},
 				{Name: "deployments", Description: "Changes of what runs: their progress and history, and what can be told to them."},
-				{Name: "scaling", Description: "How many replicas run."},
+				{Name: "scaling", Description: "How many replicas run, who decides on it, and why."},
 				{Name: "services", Description: "Where services answer: the registry of endpoints."},
 				{Name: "routes", Description: "Which requests lead to which service."},
 				{Name: "events", Description: "The audit trail."},

@@ -57,11 +57,12 @@ func TestDocumentIsComplete(t *testing.T) {
 		}
 	})
 	slices.Sort(ids)
-	want := []string{"abortDeployment", "actOnInstance", "beatEndpoint", "createDefinition", "createNetwork", "createRoute", "deleteDefinition", "deleteNetwork",
-		"deleteRoute", "deployDefinition", "deregisterEndpoint", "discoverService", "getDefinition", "getDeployment", "getDeploymentStatus", "getHealth", "getInstance",
-		"getInstanceLogs", "getNetwork", "getReadiness", "getRoute", "listDefinitions", "listDeployments", "listEvents",
-		"listInstances", "listNetworks", "listRoutes", "listServices", "pauseDeployment", "promoteDeployment", "registerEndpoint", "removeDefinition", "resumeDeployment",
-		"rollbackDeployment", "scaleManually", "setWeight", "updateDefinition", "updateNetwork", "updateRoute", "watchServices"}
+	want := []string{"abortDeployment", "actOnInstance", "backtestScaling", "beatEndpoint", "createDefinition", "createNetwork", "createRoute", "createScalingPolicy",
+		"deleteDefinition", "deleteNetwork", "deleteRoute", "deleteScalingPolicy", "deployDefinition", "deregisterEndpoint", "discoverService", "getDefinition",
+		"getDeployment", "getDeploymentStatus", "getHealth", "getInstance", "getInstanceLogs", "getNetwork", "getReadiness", "getRoute", "getScalingPolicy",
+		"listDefinitions", "listDeployments", "listEvents", "listInstances", "listNetworks", "listRoutes", "listScalingDecisions", "listScalingPolicies",
+		"listServices", "pauseDeployment", "promoteDeployment", "registerEndpoint", "removeDefinition", "resumeDeployment", "rollbackDeployment", "scaleManually",
+		"setWeight", "updateDefinition", "updateNetwork", "updateRoute", "updateScalingPolicy", "watchServices"}
 	if !slices.Equal(ids, want) {
 		t.Errorf("operations %q, want %q", ids, want)
 	}
@@ -153,9 +154,10 @@ func toldOperation(t *testing.T, at string, op map[string]any) {
 // TestExamplesAreAccepted sends every documented request as its example shows it.
 func TestExamplesAreAccepted(t *testing.T) {
 	w := newWorld(t)
+	w.measured = 90
 	definition, network, instance, deployment := w.seed(t)
 	endpoint, route := w.seedTraffic(t)
-	replace := strings.NewReplacer("{service_name}/instances/{instance_id}", "api/instances/"+endpoint, "{endpoint_id}", endpoint, "{service_name}", "api", "{route_id}", route,
+	replace := strings.NewReplacer("{service_name}/instances/{instance_id}", "api/instances/"+endpoint, "{endpoint_id}", endpoint, "{service_name}", "api", "{route_id}", route, "{policy_id}", w.seedPolicy(t),
 		"{definition_id}", definition, "{network_id}", network, "{instance_id}", instance, "{deployment_id}", deployment)
 	const exampleDefinition = "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11"
 	sent := 0
@@ -182,8 +184,8 @@ func TestExamplesAreAccepted(t *testing.T) {
 			}
 		}
 	}
-	if sent != 18 {
-		t.Errorf("%d operations take a body, want 18", sent)
+	if sent != 21 {
+		t.Errorf("%d operations take a body, want 21", sent)
 	}
 }
 

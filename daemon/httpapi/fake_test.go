@@ -32,6 +32,9 @@ type fake struct {
 	instances   map[string]fleet.Instance
 	deployments map[string]fleet.Deployment
 	routes      map[string]fleet.Route
+	policies    map[string]fleet.ScalingPolicy
+	measured    float64 // what replicas measured of everything, at all times; 0 for nothing
+	decisions   map[string]fleet.ScalingDecision
 	endpoints   []fleet.Endpoint
 	events      []fleet.Event
 
@@ -63,6 +66,8 @@ func newFake() *fake {
 		instances:   map[string]fleet.Instance{},
 		deployments: map[string]fleet.Deployment{},
 		routes:      map[string]fleet.Route{},
+		policies:    map[string]fleet.ScalingPolicy{},
+		decisions:   map[string]fleet.ScalingDecision{},
 		guests:      map[string]fleet.Principal{},
 	}
 }
@@ -477,6 +482,54 @@ func (f *fake) DeleteRoute(ctx context.Context, id string) error {
 	return remove(ctx, f, f.routes, id)
 }
 
+func (f *fake) CreateScalingPolicy(ctx context.Context, p fleet.ScalingPolicy) (fleet.ScalingPolicy, error) {
+	leave, err := f.enter(ctx, true)
+	if err != nil {
+		return p, err
+	}
+	defer leave()
+	p.ID, p.CreatedAt, p.UpdatedAt = newID(), time.Now(), time.Now()
+	f.policies[p.ID] = p
+	return p, nil
+}
+
+func (f *fake) ScalingPolicy(ctx context.Context, id string) (fleet.ScalingPolicy, error) {
+	return get(ctx, f, f.policies, id)
+}
+
+func (f *fake) ListScalingPolicies(ctx context.Context, filter fleet.ScalingPolicyFilter, p fleet.Page) (fleet.Result[fleet.ScalingPolicy], error) {
+	return query(ctx, f, f.policies, filter, p)
+}
+
+func (f *fake) UpdateScalingPolicy(ctx context.Context, id string, change func(*fleet.ScalingPolicy) error) (fleet.ScalingPolicy, error) {
+	return update(ctx, f, f.policies, id, change)
+}
+
+func (f *fake) DeleteScalingPolicy(ctx context.Context, id string) error {
+	return remove(ctx, f, f.policies, id)
+}
+
+func (f *fake) WorkloadSeries(ctx context.Context, _ fleet.Workload, keys []fleet.MetricKey, from, to time.Time, step time.Duration) ([]fleet.WorkloadPoint, error) {
+	leave, err := f.enter(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	var points []fleet.WorkloadPoint
+	for at := from; at.Before(to) && f.measured > 0; at = at.Add(step) {
+		p := fleet.WorkloadPoint{At: at, Instances: 2, Values: make(map[fleet.MetricKey]fleet.WorkloadValue)}
+		for _, k := range keys {
+			p.Values[k] = fleet.WorkloadValue{Instances: 2, Sum: 2 * f.measured, Mean: f.measured}
+		}
+		points = append(points, p)
+	}
+	return points, nil
+}
+
+func (f *fake) ListScalingDecisions(ctx context.Context, filter fleet.ScalingDecisionFilter, p fleet.Page) (fleet.Result[fleet.ScalingDecision], error) {
+	return query(ctx, f, f.decisions, filter, p)
+}
+
 // fakeEngine holds the log of every container.
 type fakeEngine struct {
 	lines []fleet.LogLine
@@ -610,6 +663,17 @@ const goodDefinition = `{"name":"wedding-api","service_name":"api","image_name":
 const goodNetwork = `{"network_name":"app","network_type":"internal","environment":"staging","subnet":"10.20.0.0/24"}`
 
 const goodRoute = `{"name":"shop","environment":"staging","service_name":"api","hosts":["shop.example.com"],"sticky_cookie":"wedding_session"}`
+
+const goodPolicy = `{"definition_id":"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11","environment":"staging","policy_name":"load","scaling_type":"horizontal","trigger_metric":"cpu",` +
+	`"scale_up_threshold":80,"scale_down_threshold":30.5,"scale_up_adjustment":2,"scale_down_adjustment":1}`
+
+// seedPolicy puts a scaling policy there.
+func (w *world) seedPolicy(t *testing.T) string {
+	t.Helper()
+	id := decode[api.ScalingPolicy](t, w.do(t, request{method: "POST", path: policies, body: goodPolicy}), 201).ID
+	w.changes, w.calls = 0, nil
+	return id
+}
 
 // seedTraffic puts an endpoint of service "api" and a route there.
 func (w *world) seedTraffic(t *testing.T) (endpoint, route string) {

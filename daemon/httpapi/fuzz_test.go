@@ -127,6 +127,47 @@ func FuzzRoute(f *testing.F) {
 	})
 }
 
+// FuzzScalingPolicy: as FuzzRoute, of scaling policies.
+func FuzzScalingPolicy(f *testing.F) {
+	const head = `{"definition_id":"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11","environment":"staging","policy_name":"a","scaling_type":`
+	for _, s := range []string{
+		head + `"horizontal","trigger_metric":"cpu","scale_up_threshold":80,"scale_down_threshold":0.5e1,"scale_up_adjustment":1,"scale_down_adjustment":1,"cooldown_period":0}`,
+		head + `"horizontal","trigger_metric":"custom","metric_name":"a:b","target_value":1e308,"min_replicas":1,"max_replicas":1,"scale_up_cooldown":1,"scale_down_cooldown":2,` +
+			`"stabilization_window":3,"max_scale_up":4,"max_scale_down":5,"scale_period":6,"is_enabled":false}`,
+		head + `"vertical","trigger_metric":"memory","min_limit":"64Mi","max_limit":"1Gi"}`,
+		head + `"scheduled","min_replicas":0,"schedule_start":"0 8 * * 6","schedule_end":"*/5 9-17 * * MON-FRI","time_zone":"Europe/London"}`,
+		head + `"horizontal","trigger_metric":"cpu","target_value":1e999}`, head + `"horizontal","trigger_metric":null,"target_value":-0}`, head + `"scheduled","cooldown_period":5}`, `[]`,
+	} {
+		f.Add([]byte(s))
+	}
+	s, document := build(Config{})
+	schema := document.Paths[pathScalingPolicies].Post.RequestBody.Content["application/json"].Schema
+	f.Fuzz(func(t *testing.T, body []byte) {
+		parsed, err := parseJSON(body)
+		if err != nil {
+			return
+		}
+		faults := &faults{}
+		s.checker.value(faults, "body", schema, parsed)
+		var r api.CreateScalingPolicyRequest
+		if err := json.Unmarshal(body, &r); err != nil && len(faults.list) == 0 {
+			t.Fatalf("%s passes the schema and cannot be decoded: %v", body, err)
+		}
+		policy := scalingPolicyFromAPI(r)
+		checkScalingPolicy(faults, policy, r.CooldownPeriod != nil, cooldowns(r.ScaleUpCooldown, r.ScaleDownCooldown)...)
+		if len(faults.list) > 0 {
+			return
+		}
+		if refused := policy.Rules.Faults(); len(refused) > 0 {
+			t.Errorf("%s is accepted, the grammar refuses %v", body, refused)
+		}
+		again := scalingPolicyToAPI(scalingPolicyFromAPI(createPolicyRequest(scalingPolicyToAPI(policy))))
+		if !reflect.DeepEqual(again, scalingPolicyToAPI(policy)) {
+			t.Errorf("%s is %+v, and comes back as %+v", body, scalingPolicyToAPI(policy), again)
+		}
+	})
+}
+
 // FuzzDeploy: a body that passes the schema decodes without error, and one that
 // passes every check asks for a rollout that the grammar accepts and that comes
 // back as it was.

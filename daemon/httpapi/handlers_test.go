@@ -207,6 +207,55 @@ func TestRouteLife(t *testing.T) {
 	}
 }
 
+func TestScalingPolicyLife(t *testing.T) {
+	w := newWorld(t)
+	answer := w.do(t, request{method: "POST", path: policies, token: "devops", body: with(t, goodPolicy, object{"cooldown_period": 60, "max_replicas": 8})})
+	location := answer.Header().Get("Location")
+	p := decode[api.ScalingPolicy](t, answer, 201)
+	want := grammar.DefaultScaling(grammar.Horizontal, true)
+	want.Metric, want.ScaleUpThreshold, want.ScaleDownThreshold, want.ScaleUpAdjustment, want.ScaleDownAdjustment = "cpu", new(80.0), new(30.5), new(2), new(1)
+	want.MaxReplicas, want.ScaleUpCooldown, want.ScaleDownCooldown = new(8), 60, 60
+	if location != policies+"/"+p.ID || !reflect.DeepEqual(w.policies[p.ID].Rules, want) || !p.IsEnabled || p.ScaleUpCooldown != 60 || *p.ScaleDownThreshold != 30.5 {
+		t.Errorf("created %+v at %s", p, location)
+	}
+	list := decode[api.ScalingPolicyList](t, w.do(t, request{method: "GET", path: policies + "?environment=staging&policy_name=load&scaling_type=horizontal&definition_id=" + anyDefinition}), 200)
+	if list.TotalCount != 1 || w.filters[0] != (fleet.ScalingPolicyFilter{DefinitionID: anyDefinition, Environment: "staging", Name: "load", Type: "horizontal"}) {
+		t.Errorf("list %+v", list)
+	}
+	p = decode[api.ScalingPolicy](t, w.do(t, request{method: "PUT", path: location, body: `{"scale_up_threshold":null,"scale_down_threshold":null,"scale_up_adjustment":null,` +
+		`"scale_down_adjustment":null,"target_value":65.5,"max_replicas":null,"scale_up_cooldown":0,"is_enabled":false}`}), 200)
+	if p.ScaleUpThreshold != nil || *p.TargetValue != 65.5 || p.MaxReplicas != nil || p.ScaleUpCooldown != 0 || p.ScaleDownCooldown != 60 || p.IsEnabled {
+		t.Errorf("updated %+v", p)
+	}
+	if got := decode[api.ScalingPolicy](t, w.do(t, request{method: "GET", path: location}), 200); !reflect.DeepEqual(got, p) {
+		t.Errorf("read %+v, want %+v", got, p)
+	}
+	if got := w.do(t, request{method: "DELETE", path: location}); got.Code != 204 || len(w.policies) != 0 {
+		t.Errorf("delete: %d", got.Code)
+	}
+}
+
+func TestListScalingDecisions(t *testing.T) {
+	w := newWorld(t)
+	id := newID()
+	w.decisions[id] = fleet.ScalingDecision{ID: id, Outcome: fleet.OutcomeScaledUp, Current: 2, Wanted: 5, Limited: 4, Inputs: []fleet.ScalingReading{{Value: new(180.0), Wanted: 5}}}
+	answer := w.do(t, request{method: "GET", token: "monitoring", path: decisions + "?definition_id=" + id + "&environment=staging&policy_id=" + id +
+		"&outcome=scaled_up&changes_only=true&from=2026-06-06T08:30:00Z&to=2026-06-06T09:30:00.5Z"})
+	list := decode[api.ScalingDecisionList](t, answer, 200)
+	if list.TotalCount != 1 || list.Decisions[0].Limited != 4 || *list.Decisions[0].Inputs[0].Value != 180 {
+		t.Errorf("list %+v", list)
+	}
+	want := fleet.ScalingDecisionFilter{DefinitionID: id, Environment: "staging", PolicyID: id, Outcome: fleet.OutcomeScaledUp, Changes: true,
+		From: new(time.Date(2026, 6, 6, 8, 30, 0, 0, time.UTC)), To: new(time.Date(2026, 6, 6, 9, 30, 0, 5e8, time.UTC))}
+	if !reflect.DeepEqual(w.filters[0], want) {
+		t.Errorf("filter %+v, want %+v", w.filters[0], want)
+	}
+	w.do(t, request{method: "GET", path: decisions})
+	if !reflect.DeepEqual(w.filters[1], fleet.ScalingDecisionFilter{}) {
+		t.Errorf("without parameters the filter is %+v", w.filters[1])
+	}
+}
+
 // TestDiscovery: what discovery answers is for everybody who has a token, and for nobody else.
 func TestDiscovery(t *testing.T) {
 	w := newWorld(t)
@@ -444,7 +493,7 @@ func TestEvents(t *testing.T) {
 
 func TestEmptyListsAreLists(t *testing.T) {
 	w := newWorld(t)
-	for path, member := range map[string]string{definitions: "definitions", networks: "networks", instances: "instances", deployments: "deployments", events: "events", routes: "routes", services: "services"} {
+	for path, member := range map[string]string{definitions: "definitions", networks: "networks", instances: "instances", deployments: "deployments", events: "events", routes: "routes", policies: "policies", decisions: "decisions", services: "services"} {
 		answer := w.do(t, request{method: "GET", path: path})
 		var members map[string]json.RawMessage
 		if err := json.Unmarshal(answer.Body.Bytes(), &members); err != nil {

@@ -81,6 +81,10 @@ type (
 	EndpointParams struct {
 		EndpointID string `path:"endpoint_id" doc:"Identifier of the endpoint: instance_id of the answer that registered it." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a20" format:"uuid"`
 	}
+	// ScalingPolicyParams name a scaling policy.
+	ScalingPolicyParams struct {
+		PolicyID string `path:"policy_id" doc:"Identifier of the policy." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a21" format:"uuid"`
+	}
 	// DeploymentParams name a deployment.
 	DeploymentParams struct {
 		DeploymentID string `path:"deployment_id" doc:"Identifier of the deployment." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a14" format:"uuid"`
@@ -177,12 +181,15 @@ func newChecker(document *huma.OpenAPI) *checker {
 // nullable is the schema of an api.Optional: the value or null.
 type nullable[T any] struct{}
 
-// Schema makes it a huma.SchemaProvider.
+// Schema makes it a huma.SchemaProvider. A scalar may be null itself, so that the
+// field's bounds are its own.
 func (nullable[T]) Schema(r huma.Registry) *huma.Schema {
-	return &huma.Schema{AnyOf: []*huma.Schema{
-		r.Schema(reflect.TypeFor[T](), true, ""),
-		{Type: typeNull},
-	}}
+	s := r.Schema(reflect.TypeFor[T](), true, "")
+	if s.Ref == "" {
+		s.Nullable = true
+		return s
+	}
+	return &huma.Schema{AnyOf: []*huma.Schema{s, {Type: typeNull}}}
 }
 
 func aliasOptional[T any](r huma.Registry) {

@@ -59,6 +59,24 @@ type Store interface {
 	UpdateRoute(ctx context.Context, id string, change func(*fleet.Route) error) (fleet.Route, error)
 	DeleteRoute(ctx context.Context, id string) error
 
+	// CreateScalingPolicy stores a policy. ErrNotFound when the definition does not
+	// exist, ErrAlreadyExists when it has a policy of the name in the environment,
+	// ErrInvalid beyond its range, ErrConflict when an enabled policy works against
+	// this one or there are too many.
+	CreateScalingPolicy(ctx context.Context, p fleet.ScalingPolicy) (fleet.ScalingPolicy, error)
+	ScalingPolicy(ctx context.Context, id string) (fleet.ScalingPolicy, error)
+	ListScalingPolicies(ctx context.Context, f fleet.ScalingPolicyFilter, p fleet.Page) (fleet.Result[fleet.ScalingPolicy], error)
+	// UpdateScalingPolicy reads, changes and writes a policy under a row lock;
+	// ErrInvalid and ErrConflict as CreateScalingPolicy.
+	UpdateScalingPolicy(ctx context.Context, id string, change func(*fleet.ScalingPolicy) error) (fleet.ScalingPolicy, error)
+	DeleteScalingPolicy(ctx context.Context, id string) error
+	// ListScalingDecisions lists what the autoscaler has decided, newest first.
+	ListScalingDecisions(ctx context.Context, f fleet.ScalingDecisionFilter, p fleet.Page) (fleet.Result[fleet.ScalingDecision], error)
+
+	// WorkloadSeries tells, for each step from one time to another in which any replica
+	// reported, what the replicas did; ErrInvalid when there are too many steps.
+	WorkloadSeries(ctx context.Context, w fleet.Workload, keys []fleet.MetricKey, from, to time.Time, step time.Duration) ([]fleet.WorkloadPoint, error)
+
 	ListEvents(ctx context.Context, f fleet.EventFilter, p fleet.Page) (fleet.Result[fleet.Event], error)
 
 	// Ping reports whether the database answers.

@@ -27,6 +27,9 @@ func (s *server) registerScaling(a huma.API) {
 		status: http.StatusAccepted, success: "The scaling has begun; follow it at the deployment's status.", location: pathDeployments + "/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a14",
 		problems: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnsupportedMediaType},
 	}, s.scaleManually)
+	s.registerScalingPolicies(a)
+	s.registerBacktest(a)
+	exemplifyScaling(a.OpenAPI().Components.Schemas)
 }
 
 func (s *server) scaleManually(ctx context.Context, in *ScaleInput) (*Located[api.DeploymentAccepted], error) {

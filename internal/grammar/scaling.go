@@ -219,6 +219,16 @@ func (s Scaling) checkMetric(refuse func(string, error)) {
 	}
 }
 
+var policyNamePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9 ._-]{0,126}[A-Za-z0-9])?$`)
+
+// PolicyName checks the name of a scaling policy.
+func PolicyName(s string) error {
+	if !policyNamePattern.MatchString(s) {
+		return fmt.Errorf("%q is not the name of a policy; use letters and digits, with spaces, dots, hyphens and underscores in between, for example load", s)
+	}
+	return nil
+}
+
 var metricNamePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.:/-]{0,127}$`)
 
 // MetricName checks the name of a custom metric.
