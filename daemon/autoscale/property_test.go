@@ -15,7 +15,7 @@ import (
 )
 
 // rounds is how many random states each property is tried with.
-const rounds = 10_000
+const rounds = 5_000
 
 // one is one of several.
 func one[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
