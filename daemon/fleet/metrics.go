@@ -4,14 +4,24 @@ import "time"
 
 // MetricTarget is a running instance whose use is to be measured.
 type MetricTarget struct {
-	InstanceID   string
-	Environment  string
-	ContainerID  string
-	StartedAt    time.Time
-	RestartCount int
+	InstanceID     string
+	Environment    string
+	DefinitionName string
+	ServiceName    string
+	ContainerID    string
+	Health         Health
+	Restarts       int
 	// CPULimit, in processors, and MemoryLimit, in bytes, are those in force; zero for none.
 	CPULimit    float64
 	MemoryLimit int64
+}
+
+// WorkloadCount is how many replicas a workload wants and has.
+type WorkloadCount struct {
+	Environment, DefinitionName, ServiceName string
+	// Wanted is the number that its deployment asks for, Running and Healthy are those
+	// that are.
+	Wanted, Running, Healthy int
 }
 
 // ContainerStats are what a container has used, as its engine or its machine tells.
@@ -22,6 +32,8 @@ type ContainerStats struct {
 	At time.Time
 	// Run names the run of the container: counters of another run began anew.
 	Run string
+	// Started is when the run began, by the clock of At; zero when that is not known.
+	Started time.Time
 	// CPU is the processor time since the run began.
 	CPU time.Duration
 	// MemoryBytes is the memory in use without what the kernel could take back at once.

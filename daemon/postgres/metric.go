@@ -36,14 +36,21 @@ func (s *Store) MetricTargets(ctx context.Context) ([]fleet.MetricTarget, error)
 
 func metricTarget(r dbsqlc.MetricTargetsRow) fleet.MetricTarget {
 	limits := fleet.Resources{CPU: r.CpuLimit, Memory: r.MemoryLimit}
-	t := fleet.MetricTarget{
-		InstanceID: r.ID, Environment: r.Environment, ContainerID: r.ContainerID, RestartCount: r.RestartCount,
+	return fleet.MetricTarget{
+		InstanceID: r.ID, Environment: r.Environment, DefinitionName: r.DefinitionName, ServiceName: r.ServiceName,
+		ContainerID: r.ContainerID, Health: r.HealthStatus, Restarts: r.RestartCount,
 		CPULimit: float64(limits.NanoCPUs()) / 1e9, MemoryLimit: limits.MemoryBytes(),
 	}
-	if r.StartedAt != nil {
-		t.StartedAt = *r.StartedAt
+}
+
+// WorkloadCounts implements metrics.Store.
+func (s *Store) WorkloadCounts(ctx context.Context) ([]fleet.WorkloadCount, error) {
+	q, err := s.read(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return t
+	rows, err := q.WorkloadCounts(ctx)
+	return convertAll(rows, func(r dbsqlc.WorkloadCountsRow) fleet.WorkloadCount { return fleet.WorkloadCount(r) }), translate("count replicas", err)
 }
 
 // RecordSamples implements metrics.Store: all or none.

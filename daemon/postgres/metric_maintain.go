@@ -66,11 +66,15 @@ func (t *transaction) rollUpHours(ctx context.Context, done, to time.Time) error
 	return t.SetWatermark(ctx, dbsqlc.SetWatermarkParams{Resolution: resolution1h, RolledUpTo: to})
 }
 
-// DropMetrics implements metrics.Store. What is not rolled up yet stays.
+// DropMetrics implements metrics.Store. What is not rolled up yet stays. The
+// decisions that went by the metrics go with the longest kept of them.
 func (s *Store) DropMetrics(ctx context.Context, keep fleet.MetricRetention) (dropped string, err error) {
 	err = s.write(ctx, "drop old metrics", func(t *transaction) error {
 		have, err := t.MetricSources(ctx)
 		if err != nil {
+			return err
+		}
+		if _, err := t.PruneDecisions(ctx, keep.Rollups1h); err != nil {
 			return err
 		}
 		if _, err := t.tx.Exec(ctx, hurry); err != nil {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	_ "time/tzdata" // the provider checks time zones where no list of them is installed
 )
 
 // Types of scaling policies.

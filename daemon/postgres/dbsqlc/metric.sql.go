@@ -8,6 +8,8 @@ package dbsqlc
 import (
 	"context"
 	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
 
 const firstSample = `-- name: FirstSample :one
@@ -103,22 +105,24 @@ func (q *Queries) MetricSources(ctx context.Context) (MetricSourcesRow, error) {
 }
 
 const metricTargets = `-- name: MetricTargets :many
-SELECT i.id, i.environment, i.container_id::text AS container_id, i.started_at, i.restart_count,
+SELECT i.id, i.environment, def.name AS definition_name, def.service_name, i.container_id::text AS container_id, i.health_status, i.restart_count,
     coalesce(i.resource_limits ->> 'cpu', d.config_snapshot -> 'resource_limits' ->> 'cpu', '')::text AS cpu_limit,
     coalesce(i.resource_limits ->> 'memory', d.config_snapshot -> 'resource_limits' ->> 'memory', '')::text AS memory_limit
-FROM container_instances i LEFT JOIN deployment_history d ON d.id = i.deployment_id
+FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id LEFT JOIN deployment_history d ON d.id = i.deployment_id
 WHERE i.current_status = 'running' AND i.container_id IS NOT NULL
 ORDER BY i.id
 `
 
 type MetricTargetsRow struct {
-	ID           string
-	Environment  string
-	ContainerID  string
-	StartedAt    *time.Time
-	RestartCount int
-	CpuLimit     string
-	MemoryLimit  string
+	ID             string
+	Environment    string
+	DefinitionName string
+	ServiceName    string
+	ContainerID    string
+	HealthStatus   fleet.Health
+	RestartCount   int
+	CpuLimit       string
+	MemoryLimit    string
 }
 
 // MetricTargets are the running instances, with the limits in force.
@@ -134,8 +138,10 @@ func (q *Queries) MetricTargets(ctx context.Context) ([]MetricTargetsRow, error)
 		if err := rows.Scan(
 			&i.ID,
 			&i.Environment,
+			&i.DefinitionName,
+			&i.ServiceName,
 			&i.ContainerID,
-			&i.StartedAt,
+			&i.HealthStatus,
 			&i.RestartCount,
 			&i.CpuLimit,
 			&i.MemoryLimit,
@@ -398,6 +404,56 @@ func (q *Queries) UsageHistory(ctx context.Context, arg UsageHistoryParams) ([]U
 	for rows.Next() {
 		var i UsageHistoryRow
 		if err := rows.Scan(&i.At, &i.CpuCores, &i.MemoryMb); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const workloadCounts = `-- name: WorkloadCounts :many
+SELECT w.environment, def.name AS definition_name, def.service_name,
+    (CASE WHEN d.is_removal THEN 0 ELSE d.instances_after END)::int AS wanted,
+    (SELECT count(*) FROM container_instances i WHERE i.definition_id = w.definition_id AND i.environment = w.environment
+        AND i.current_status = 'running')::int AS running,
+    (SELECT count(*) FROM container_instances i WHERE i.definition_id = w.definition_id AND i.environment = w.environment
+        AND i.current_status = 'running' AND i.health_status = 'healthy')::int AS healthy
+FROM workloads w JOIN container_definitions def ON def.id = w.definition_id JOIN deployment_history d ON d.id = w.target_deployment_id
+WHERE NOT d.is_removal OR EXISTS (SELECT FROM container_instances i WHERE i.definition_id = w.definition_id AND i.environment = w.environment
+    AND i.current_status = 'running')
+ORDER BY w.environment, def.name
+`
+
+type WorkloadCountsRow struct {
+	Environment    string
+	DefinitionName string
+	ServiceName    string
+	Wanted         int
+	Running        int
+	Healthy        int
+}
+
+// WorkloadCounts are the replicas that each workload wants and has.
+func (q *Queries) WorkloadCounts(ctx context.Context) ([]WorkloadCountsRow, error) {
+	rows, err := q.db.Query(ctx, workloadCounts)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []WorkloadCountsRow
+	for rows.Next() {
+		var i WorkloadCountsRow
+		if err := rows.Scan(
+			&i.Environment,
+			&i.DefinitionName,
+			&i.ServiceName,
+			&i.Wanted,
+			&i.Running,
+			&i.Healthy,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -1,9 +1,9 @@
 -- MetricTargets are the running instances, with the limits in force.
 -- name: MetricTargets :many
-SELECT i.id, i.environment, i.container_id::text AS container_id, i.started_at, i.restart_count,
+SELECT i.id, i.environment, def.name AS definition_name, def.service_name, i.container_id::text AS container_id, i.health_status, i.restart_count,
     coalesce(i.resource_limits ->> 'cpu', d.config_snapshot -> 'resource_limits' ->> 'cpu', '')::text AS cpu_limit,
     coalesce(i.resource_limits ->> 'memory', d.config_snapshot -> 'resource_limits' ->> 'memory', '')::text AS memory_limit
-FROM container_instances i LEFT JOIN deployment_history d ON d.id = i.deployment_id
+FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id LEFT JOIN deployment_history d ON d.id = i.deployment_id
 WHERE i.current_status = 'running' AND i.container_id IS NOT NULL
 ORDER BY i.id;
 
@@ -132,3 +132,16 @@ WHERE instance_id = ANY (sqlc.arg('ids')::uuid[]) AND collected_at >= sqlc.arg('
     AND metric_name = ANY (sqlc.arg('names')::text[])
 GROUP BY instance_id, metric_type, metric_name
 ORDER BY instance_id, metric_name, metric_type;
+
+-- WorkloadCounts are the replicas that each workload wants and has.
+-- name: WorkloadCounts :many
+SELECT w.environment, def.name AS definition_name, def.service_name,
+    (CASE WHEN d.is_removal THEN 0 ELSE d.instances_after END)::int AS wanted,
+    (SELECT count(*) FROM container_instances i WHERE i.definition_id = w.definition_id AND i.environment = w.environment
+        AND i.current_status = 'running')::int AS running,
+    (SELECT count(*) FROM container_instances i WHERE i.definition_id = w.definition_id AND i.environment = w.environment
+        AND i.current_status = 'running' AND i.health_status = 'healthy')::int AS healthy
+FROM workloads w JOIN container_definitions def ON def.id = w.definition_id JOIN deployment_history d ON d.id = w.target_deployment_id
+WHERE NOT d.is_removal OR EXISTS (SELECT FROM container_instances i WHERE i.definition_id = w.definition_id AND i.environment = w.environment
+    AND i.current_status = 'running')
+ORDER BY w.environment, def.name;
