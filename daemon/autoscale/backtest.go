@@ -12,7 +12,7 @@ import (
 )
 
 // MaxBacktestPoints bounds the work of one backtest.
-const MaxBacktestPoints = 50_000
+const MaxBacktestPoints = 25_000
 
 // Replay is what a backtest is about: policies, saved or not, and what was measured.
 type Replay struct {

@@ -79,6 +79,21 @@ func TestBacktestSettling(t *testing.T) {
 	}
 }
 
+// TestBacktestDisturbsNothing: nothing is removed while replicas are being added.
+func TestBacktestDisturbsNothing(t *testing.T) {
+	r := autoscale.Replay{
+		Policies: []fleet.ScalingPolicy{tracking("cpu", 70, func(r *grammar.Scaling) { r.StabilizationWindow, r.ScaleDownCooldown = 0, 0 })},
+		Range:    fleet.Scaling{MinReplicas: 1, MaxReplicas: 20}, Settling: 3 * time.Minute, Points: measurements(time.Minute, 400, 70, 70, 70, 70),
+	}
+	got, err := autoscale.Backtest(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told(got.Actions) != "0: 2 to 6, 3: 6 to 1" {
+		t.Errorf("actions %s, want the first to settle before the second", told(got.Actions))
+	}
+}
+
 func TestBacktestMetrics(t *testing.T) {
 	shared := fleet.MetricKey{Metric: grammar.MetricRequestRate}
 	slow := fleet.MetricKey{Metric: grammar.MetricResponseTime}
