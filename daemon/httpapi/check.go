@@ -122,6 +122,8 @@ func (c *checker) value(f *faults, location string, s *huma.Schema, v any) {
 		c.str(f, location, s, v)
 	case huma.TypeInteger:
 		c.integer(f, location, s, v)
+	case huma.TypeNumber:
+		c.number(f, location, s, v)
 	case huma.TypeBoolean:
 		if _, ok := v.(bool); !ok {
 			wrongType(f, location, "true or false", v)
@@ -212,6 +214,22 @@ func (c *checker) integer(f *faults, location string, s *huma.Schema, v any) {
 	}
 	if s.Minimum != nil && float64(n) < *s.Minimum || s.Maximum != nil && float64(n) > *s.Maximum {
 		f.add(location, "%d is out of range%s", n, bounds(s))
+	}
+}
+
+func (c *checker) number(f *faults, location string, s *huma.Schema, v any) {
+	number, ok := v.(json.Number)
+	if !ok {
+		wrongType(f, location, "a number", v)
+		return
+	}
+	n, err := strconv.ParseFloat(number.String(), 64)
+	if err != nil {
+		f.add(location, "%s is not a number that can be kept; use one of at most 1.7e308", clip(number.String()))
+		return
+	}
+	if s.Minimum != nil && n < *s.Minimum || s.Maximum != nil && n > *s.Maximum {
+		f.add(location, "%v is out of range%s", n, bounds(s))
 	}
 }
 

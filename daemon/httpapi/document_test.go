@@ -59,8 +59,8 @@ func TestDocumentIsComplete(t *testing.T) {
 	slices.Sort(ids)
 	want := []string{"abortDeployment", "actOnInstance", "beatEndpoint", "createDefinition", "createNetwork", "createRoute", "deleteDefinition", "deleteNetwork",
 		"deleteRoute", "deployDefinition", "deregisterEndpoint", "discoverService", "getDefinition", "getDeployment", "getDeploymentStatus", "getHealth", "getInstance",
-		"getInstanceLogs", "getNetwork", "getReadiness", "getRoute", "listDefinitions", "listDeployments", "listEvents",
-		"listInstances", "listNetworks", "listRoutes", "listServices", "pauseDeployment", "promoteDeployment", "registerEndpoint", "removeDefinition", "resumeDeployment",
+		"getInstanceLogs", "getInstanceMetrics", "getNetwork", "getReadiness", "getRoute", "listDefinitions", "listDeployments", "listEvents",
+		"listInstances", "listNetworks", "listRoutes", "listServices", "pauseDeployment", "postInstanceMetrics", "promoteDeployment", "registerEndpoint", "removeDefinition", "resumeDeployment",
 		"rollbackDeployment", "scaleManually", "setWeight", "updateDefinition", "updateNetwork", "updateRoute", "watchServices"}
 	if !slices.Equal(ids, want) {
 		t.Errorf("operations %q, want %q", ids, want)
@@ -182,8 +182,8 @@ func TestExamplesAreAccepted(t *testing.T) {
 			}
 		}
 	}
-	if sent != 18 {
-		t.Errorf("%d operations take a body, want 18", sent)
+	if sent != 19 {
+		t.Errorf("%d operations take a body, want 19", sent)
 	}
 }
 
