@@ -63,6 +63,14 @@ func (c *Client) DeleteScalingPolicy(ctx context.Context, id string) error {
 	return c.call(ctx, http.MethodDelete, resourcePath("scaling", "policies", id), nil, nil, nil)
 }
 
+// BacktestScaling tells what a policy, which is not stored, would have done with
+// what was measured. It changes nothing.
+func (c *Client) BacktestScaling(ctx context.Context, r api.BacktestRequest) (api.BacktestResult, error) {
+	var out api.BacktestResult
+	err := c.call(ctx, http.MethodPost, resourcePath("scaling", "backtest"), nil, r, &out)
+	return out, err
+}
+
 // ListScalingDecisions reads one page of what the autoscaler has decided, newest first.
 func (c *Client) ListScalingDecisions(ctx context.Context, o api.ListScalingDecisionsOptions) (api.ScalingDecisionList, error) {
 	var out api.ScalingDecisionList

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/metrics"
 	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
@@ -43,10 +44,49 @@ type Config struct {
 	// HostPorts is the range, from and to, that published ports are taken from.
 	HostPorts [2]int
 	// Resync is the time between two full comparisons with the engine.
-	Resync  time.Duration
+	Resync time.Duration
+	// Metrics is how often instances are measured, and how long that is kept.
+	Metrics Metrics
 	Version string
 	Logger  *slog.Logger
 }
+
+// Metrics is how often instances are measured, and how long that is kept.
+type Metrics struct {
+	Interval  time.Duration
+	Retention metrics.Retention
+}
+
+// DefaultMetrics measures twice a minute, and keeps samples for two days, roll-ups to
+// five minutes for a month and to an hour for more than a year.
+func DefaultMetrics() Metrics {
+	const day = 24 * time.Hour
+	return Metrics{Interval: 30 * time.Second, Retention: metrics.Retention{Samples: 2 * day, Rollups5m: 30 * day, Rollups1h: 400 * day}}
+}
+
+// check finds what is wrong: each resolution has to be kept as long as the finer one.
+func (m Metrics) check() (errs []error) {
+	if m.Interval < metrics.MinInterval {
+		errs = append(errs, fmt.Errorf("metrics interval %s is below one second", m.Interval))
+	}
+	if m.Interval > maxMetricsInterval {
+		errs = append(errs, fmt.Errorf("metrics interval %s is above %s, the length of the shortest roll-up", m.Interval, maxMetricsInterval))
+	}
+	r := m.Retention
+	if r.Samples < 24*time.Hour {
+		errs = append(errs, fmt.Errorf("metrics retention %s is below 24h", r.Samples))
+	}
+	if r.Rollups5m < r.Samples {
+		errs = append(errs, fmt.Errorf("retention %s of roll-ups to five minutes is below that of samples, %s", r.Rollups5m, r.Samples))
+	}
+	if r.Rollups1h < r.Rollups5m {
+		errs = append(errs, fmt.Errorf("retention %s of roll-ups to an hour is below that of roll-ups to five minutes, %s", r.Rollups1h, r.Rollups5m))
+	}
+	return errs
+}
+
+// maxMetricsInterval bounds the time between two samples: a bucket has one at least.
+const maxMetricsInterval = 5 * time.Minute
 
 // DefaultDataDir is /var/lib/wedsyncd for root, and below the user's state directory otherwise.
 func DefaultDataDir() string {
@@ -88,6 +128,7 @@ func (c Config) Check() error {
 	if c.Resync < time.Second {
 		errs = append(errs, fmt.Errorf("resync interval %s is below one second", c.Resync))
 	}
+	errs = append(errs, c.Metrics.check()...)
 	errs = append(errs, c.Traffic.check()...)
 	if err := errors.Join(errs...); err != nil {
 		return fleet.Errorf(fleet.ErrInvalid, "%v", err)

@@ -15,7 +15,7 @@ import (
 func good(dir string) daemon.Config {
 	return daemon.Config{
 		Listen: "127.0.0.1:0", DataDir: dir, Environments: []string{"staging"}, HostPorts: [2]int{20000, 29999}, Resync: time.Minute,
-		Traffic: daemon.Traffic{Listen: "127.0.0.1:0", Domain: "localhost"}, Logger: slog.New(slog.DiscardHandler),
+		Metrics: daemon.DefaultMetrics(), Traffic: daemon.Traffic{Listen: "127.0.0.1:0", Domain: "localhost"}, Logger: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -47,6 +47,29 @@ func TestChecksTraffic(t *testing.T) {
 	} {
 		c := good(t.TempDir())
 		test.change(&c.Traffic)
+		err := c.Check()
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want an error with %q", name, err, test.want)
+		}
+	}
+}
+
+func TestChecksMetrics(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*daemon.Metrics)
+		want   string // of the error; empty for none
+	}{
+		"as it is":                       {func(*daemon.Metrics) {}, ""},
+		"each second":                    {func(m *daemon.Metrics) { m.Interval = time.Second }, ""},
+		"more often":                     {func(m *daemon.Metrics) { m.Interval = 999 * time.Millisecond }, "below one second"},
+		"hardly ever":                    {func(m *daemon.Metrics) { m.Interval = time.Hour }, "above 5m"},
+		"less than a day":                {func(m *daemon.Metrics) { m.Retention.Samples = time.Hour }, "below 24h"},
+		"samples longer than roll-ups":   {func(m *daemon.Metrics) { m.Retention.Samples = 1000 * time.Hour }, "below that of samples"},
+		"coarse roll-ups not as long":    {func(m *daemon.Metrics) { m.Retention.Rollups1h = 30 * time.Hour }, "below that of roll-ups to five minutes"},
+		"no metrics configured anywhere": {func(m *daemon.Metrics) { *m = daemon.Metrics{} }, "below one second"},
+	} {
+		c := good(t.TempDir())
+		test.change(&c.Metrics)
 		err := c.Check()
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want an error with %q", name, err, test.want)

@@ -15,22 +15,20 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/access"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/autoscale"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/deploy"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/discovery"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/docker"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/health"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/httpapi"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/metrics"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/traffic"
 )
 
-const (
-	// drainTime bounds how long requests under way are waited for at the end.
-	drainTime = 10 * time.Second
-	// maintainEvery is the time between two rounds of housekeeping in the database.
-	maintainEvery = time.Hour
-)
+// drainTime bounds how long requests under way are waited for at the end.
+const drainTime = 10 * time.Second
 
 // Daemon is a wedsyncd that has not been started yet, or runs, or has ended.
 type Daemon struct {
@@ -140,6 +138,9 @@ type parts struct {
 	engine     *docker.Engine
 	controller *deploy.Controller
 	monitor    *health.Monitor
+	collector  *metrics.Collector
+	maintainer *metrics.Maintainer
+	autoscaler *autoscale.Controller
 	handler    http.Handler
 	balance    *balance
 	registry   *traffic.Registry
@@ -198,13 +199,18 @@ func (c Config) open(ctx context.Context, db *database) (*postgres.Store, error)
 }
 
 // wire connects the loops: a container that was started is checked at once, a
-// verdict that changed wakes the workload, and so does what the API accepts.
+// verdict that changed wakes the workload, and so does what the API accepts; new
+// samples wake the autoscaler, and its decisions the workload.
 func (d *Daemon) wire(store *postgres.Store, engine *docker.Engine, tokens *access.Tokens) (_ *parts, err error) {
 	c := d.config
 	p := &parts{log: c.Logger, store: store, engine: engine, directory: d.directory, dns: d.dns}
 	p.monitor = health.NewMonitor(health.Config{Store: store, Logger: c.Logger, Changed: func(w fleet.Workload) { p.controller.Wake(w) }})
+	p.autoscaler = autoscale.NewController(autoscale.Config{Store: store, Logger: c.Logger, Interval: c.Metrics.Interval, Scaled: func(w fleet.Workload) { p.controller.Wake(w) }})
+	p.collector = metrics.NewCollector(metrics.Config{Store: store, Engine: engine, Interval: c.Metrics.Interval, Logger: c.Logger, Written: p.autoscaler.Wake})
+	p.maintainer = &metrics.Maintainer{Store: store, Retention: c.Metrics.Retention, Logger: c.Logger}
 	deployStore, deployEngine := withFailpoints(store, engine)
-	p.controller = deploy.NewController(deploy.Config{Store: deployStore, Engine: deployEngine, Logger: c.Logger, Resync: c.Resync, Started: p.monitor.Poke})
+	started := func() { p.monitor.Poke(); p.collector.Poke() }
+	p.controller = deploy.NewController(deploy.Config{Store: deployStore, Engine: deployEngine, Logger: c.Logger, Resync: c.Resync, Started: started})
 	p.registry, p.heartbeats, p.sweeper = traffic.NewRegistry(), traffic.NewHeartbeats(store, c.Logger), traffic.NewSweeper(store, c.Logger)
 	if p.balance, err = c.newBalance(d.traffic, d.secure, store, d.directory, p.registry); err != nil {
 		return nil, err
@@ -213,6 +219,7 @@ func (d *Daemon) wire(store *postgres.Store, engine *docker.Engine, tokens *acce
 	if p.balance.balancer != nil {
 		registry.MustRegister(p.balance.balancer)
 	}
+	registry.MustRegister(p.collector)
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.handler = httpapi.New(httpapi.Config{
 		Store:         store,
@@ -263,25 +270,10 @@ func (p *parts) lead(ctx context.Context, epoch int64) error {
 	group.Go(func() error { return p.controller.Run(ctx, epoch, p.store.Changes(ctx)) })
 	group.Go(func() error { return p.monitor.Run(ctx) })
 	group.Go(func() error { return p.sweeper.Run(ctx) })
-	group.Go(func() error { return p.maintain(ctx) })
+	group.Go(func() error { return p.collector.Run(ctx) })
+	group.Go(func() error { return p.autoscaler.Run(ctx) })
+	group.Go(func() error { return p.maintainer.Run(ctx) })
 	return group.Wait()
-}
-
-// maintain keeps house in the database: partitions ahead, old idempotency keys gone.
-func (p *parts) maintain(ctx context.Context) error {
-	ctx = fleet.AsSystem(ctx)
-	ticker := time.NewTicker(maintainEvery)
-	defer ticker.Stop()
-	for {
-		if err := p.store.Maintain(ctx); err != nil && ctx.Err() == nil {
-			p.log.Warn("cannot maintain the database", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-	}
 }
 
 // serve answers requests until the context ends and those under way are answered.

@@ -35,34 +35,35 @@ type ResourceUsage struct {
 
 // Instance is one container of a definition in an environment.
 type Instance struct {
-	ID              string         `json:"id" doc:"Identifier of the instance." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a13" format:"uuid"`
-	DefinitionID    string         `json:"definition_id" doc:"Definition that it runs." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11" format:"uuid"`
-	DefinitionName  string         `json:"definition_name" doc:"Name of that definition." example:"wedding-api"`
-	DeploymentID    string         `json:"deployment_id" doc:"Deployment that it belongs to." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a14" format:"uuid"`
-	ServiceName     string         `json:"service_name" doc:"Service that it belongs to." example:"api"`
-	Environment     string         `json:"environment" doc:"Environment that it runs in." example:"staging"`
-	ContainerID     string         `json:"container_id" doc:"The engine's container id; empty until it is created." example:"4f1c0a6b2d3e"`
-	InstanceName    string         `json:"instance_name" doc:"Name of the container." example:"wedding-api-staging-1-0c1d6f1f"`
-	ImageTag        string         `json:"image_tag" doc:"Image tag that it was deployed with." example:"v1.4.2"`
-	ImageDigest     string         `json:"image_digest" doc:"The image's content digest." example:"sha256:9b7c1f0e2d3a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4"`
-	CurrentStatus   string         `json:"current_status" doc:"Observed status." example:"running" enum:"pending,running,stopped,failed,terminated"`
-	DesiredStatus   string         `json:"desired_status" doc:"Wanted status." example:"running" enum:"pending,running,stopped,failed,terminated"`
-	ReplicaNumber   int            `json:"replica_number" doc:"Number of the replica, from 1." example:"1"`
-	NodeName        string         `json:"node_name" doc:"Machine that it runs on." example:"node-1"`
-	IPAddress       string         `json:"ip_address" doc:"Address on its first network; empty while it does not run." example:"172.18.0.2"`
-	PortMappings    map[string]int `json:"port_mappings" doc:"Published host port of each container port." example:"{\"8080\":20001}" nullable:"false"`
-	ResourceUsage   ResourceUsage  `json:"resource_usage" doc:"Last measured use."`
-	HealthStatus    string         `json:"health_status" doc:"Verdict of the health check." example:"healthy" enum:"healthy,unhealthy,unknown"`
-	LastHealthCheck *time.Time     `json:"last_health_check,omitempty" doc:"When its health was last checked." example:"2026-06-06T08:30:30Z"`
-	HealthySince    *time.Time     `json:"healthy_since,omitempty" doc:"Since when every health check of this run has passed." example:"2026-06-06T08:30:01Z"`
-	DrainingSince   *time.Time     `json:"draining_since,omitempty" doc:"Since when it is out of service, on its way to removal." example:"2026-06-06T08:45:00Z"`
-	RestartCount    int            `json:"restart_count" doc:"Restarts since it was created." example:"0"`
-	ExitCode        *int           `json:"exit_code,omitempty" doc:"Exit code of the last run that ended." example:"137"`
-	ErrorMessage    string         `json:"error_message,omitempty" doc:"Why it is not as wanted." example:"exit code 137: out of memory"`
-	StartedAt       *time.Time     `json:"started_at,omitempty" doc:"When it was last started." example:"2026-06-06T08:30:00Z"`
-	StoppedAt       *time.Time     `json:"stopped_at,omitempty" doc:"When it last stopped." example:"2026-06-06T08:29:58Z"`
-	CreatedAt       time.Time      `json:"created_at" doc:"When it was created." example:"2026-06-06T08:30:00Z"`
-	UpdatedAt       time.Time      `json:"updated_at" doc:"When it was last changed." example:"2026-06-06T08:30:00Z"`
+	ID              string          `json:"id" doc:"Identifier of the instance." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a13" format:"uuid"`
+	DefinitionID    string          `json:"definition_id" doc:"Definition that it runs." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11" format:"uuid"`
+	DefinitionName  string          `json:"definition_name" doc:"Name of that definition." example:"wedding-api"`
+	DeploymentID    string          `json:"deployment_id" doc:"Deployment that it belongs to." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a14" format:"uuid"`
+	ServiceName     string          `json:"service_name" doc:"Service that it belongs to." example:"api"`
+	Environment     string          `json:"environment" doc:"Environment that it runs in." example:"staging"`
+	ContainerID     string          `json:"container_id" doc:"The engine's container id; empty until it is created." example:"4f1c0a6b2d3e"`
+	InstanceName    string          `json:"instance_name" doc:"Name of the container." example:"wedding-api-staging-1-0c1d6f1f"`
+	ImageTag        string          `json:"image_tag" doc:"Image tag that it was deployed with." example:"v1.4.2"`
+	ImageDigest     string          `json:"image_digest" doc:"The image's content digest." example:"sha256:9b7c1f0e2d3a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4"`
+	CurrentStatus   string          `json:"current_status" doc:"Observed status." example:"running" enum:"pending,running,stopped,failed,terminated"`
+	DesiredStatus   string          `json:"desired_status" doc:"Wanted status." example:"running" enum:"pending,running,stopped,failed,terminated"`
+	ReplicaNumber   int             `json:"replica_number" doc:"Number of the replica, from 1." example:"1"`
+	NodeName        string          `json:"node_name" doc:"Machine that it runs on." example:"node-1"`
+	IPAddress       string          `json:"ip_address" doc:"Address on its first network; empty while it does not run." example:"172.18.0.2"`
+	PortMappings    map[string]int  `json:"port_mappings" doc:"Published host port of each container port." example:"{\"8080\":20001}" nullable:"false"`
+	ResourceLimits  *ResourceLimits `json:"resource_limits,omitempty" doc:"What it may use, where a vertical scaling policy has changed that; absent while it is what its deployment says."`
+	ResourceUsage   ResourceUsage   `json:"resource_usage" doc:"Last measured use."`
+	HealthStatus    string          `json:"health_status" doc:"Verdict of the health check." example:"healthy" enum:"healthy,unhealthy,unknown"`
+	LastHealthCheck *time.Time      `json:"last_health_check,omitempty" doc:"When its health was last checked." example:"2026-06-06T08:30:30Z"`
+	HealthySince    *time.Time      `json:"healthy_since,omitempty" doc:"Since when every health check of this run has passed." example:"2026-06-06T08:30:01Z"`
+	DrainingSince   *time.Time      `json:"draining_since,omitempty" doc:"Since when it is out of service, on its way to removal." example:"2026-06-06T08:45:00Z"`
+	RestartCount    int             `json:"restart_count" doc:"Restarts since it was created." example:"0"`
+	ExitCode        *int            `json:"exit_code,omitempty" doc:"Exit code of the last run that ended." example:"137"`
+	ErrorMessage    string          `json:"error_message,omitempty" doc:"Why it is not as wanted." example:"exit code 137: out of memory"`
+	StartedAt       *time.Time      `json:"started_at,omitempty" doc:"When it was last started." example:"2026-06-06T08:30:00Z"`
+	StoppedAt       *time.Time      `json:"stopped_at,omitempty" doc:"When it last stopped." example:"2026-06-06T08:29:58Z"`
+	CreatedAt       time.Time       `json:"created_at" doc:"When it was created." example:"2026-06-06T08:30:00Z"`
+	UpdatedAt       time.Time       `json:"updated_at" doc:"When it was last changed." example:"2026-06-06T08:30:00Z"`
 }
 
 // InstanceList is one page of instances, newest first.

@@ -83,6 +83,7 @@ func Backtest(r Replay) (Replayed, error) {
 	}
 	w.state = fleet.ScalingState{Range: r.Range, Policies: r.Policies}
 	result := Replayed{Highest: w.wanted, Lowest: w.wanted}
+	var used, ran time.Duration // times replicas
 	for k, p := range r.Points {
 		lasts := r.lasts(k)
 		settled := w.settle(p.At)
@@ -93,7 +94,7 @@ func Backtest(r Replay) (Replayed, error) {
 		if r.over(p.shared(p.Instances)) {
 			result.ActualOverTarget += lasts
 		}
-		result.ActualReplicaHours += float64(p.Instances) * lasts.Hours()
+		ran += time.Duration(p.Instances) * lasts
 		before := w.wanted
 		if d := w.evaluate(p.At, settled, values); d != nil {
 			result.Evaluations++
@@ -102,8 +103,9 @@ func Backtest(r Replay) (Replayed, error) {
 			}
 		}
 		result.Highest, result.Lowest = max(result.Highest, w.wanted), min(result.Lowest, w.wanted)
-		result.ReplicaHours += float64(w.wanted) * lasts.Hours()
+		used += time.Duration(w.wanted) * lasts
 	}
+	result.ReplicaHours, result.ActualReplicaHours = used.Hours(), ran.Hours()
 	return result, nil
 }
 

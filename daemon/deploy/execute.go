@@ -72,7 +72,7 @@ func (x *executor) work(state fleet.WorkloadState, s Step) (about string, slots 
 	switch s.Kind {
 	case StepPull:
 		return "image " + state.Target.ImageDigest, nil, func(ctx context.Context) error { return x.pull(ctx, state) }
-	case StepCreate, StepStart, StepRestart:
+	case StepCreate, StepStart, StepRestart, StepResize:
 		return s.Instance.ID, x.starts, func(ctx context.Context) error { return x.one(ctx, state, s) }
 	case StepStop, StepRemove:
 		return s.Instance.ID, x.stops, func(ctx context.Context) error { return x.one(ctx, state, s) }
@@ -93,6 +93,8 @@ func (x *executor) one(ctx context.Context, state fleet.WorkloadState, s Step) e
 			return err
 		}
 		return x.start(ctx, state, s.Instance, 0)
+	case StepResize:
+		return x.resize(ctx, state, s.Instance)
 	case StepStop:
 		return x.stop(ctx, state, s.Instance)
 	default:
@@ -179,7 +181,7 @@ func (x *executor) add(ctx context.Context, state fleet.WorkloadState, steps []S
 	}
 	instances := make([]fleet.Instance, len(steps))
 	for k, s := range steps {
-		instances[k] = newInstance(*state.Target, s.Instance.Replica)
+		instances[k] = newInstance(*state.Target, state.Limits, s.Instance.Replica)
 	}
 	_, err := x.store.AddInstances(ctx, instances)
 	if permanent(err) && state.Target.Status == fleet.DeploymentInProgress {
@@ -188,7 +190,9 @@ func (x *executor) add(ctx context.Context, state fleet.WorkloadState, steps []S
 	return err
 }
 
-func newInstance(d fleet.Deployment, replica int) fleet.Instance {
+// newInstance is the intent to run a replica of a deployment, with limits of its
+// own where a policy has set some.
+func newInstance(d fleet.Deployment, limits fleet.Resources, replica int) fleet.Instance {
 	id := uuid.Must(uuid.NewV7()).String()
 	i := fleet.Instance{
 		ID:             id,
@@ -204,6 +208,9 @@ func newInstance(d fleet.Deployment, replica int) fleet.Instance {
 		Desired:        fleet.StatusRunning,
 		Health:         fleet.HealthUnknown,
 		Replica:        replica,
+	}
+	if granted := d.Spec.Resources.With(limits); granted != d.Spec.Resources {
+		i.Limits = &granted
 	}
 	if d.Spec.Network.PublishPorts {
 		i.Ports = make(map[int]int)
@@ -227,6 +234,9 @@ func (x *executor) create(ctx context.Context, state fleet.WorkloadState, i flee
 	networks, err := joined(d.Spec, state.Networks, i.Environment)
 	if err != nil {
 		return x.refused(ctx, i, err)
+	}
+	if i.Limits != nil {
+		d.Spec.Resources = *i.Limits
 	}
 	spec := fleet.ContainerSpec{Instance: i, Spec: d.Spec, Networks: networks, Epoch: x.epoch}
 	id, warnings, err := x.engine.EnsureContainer(ctx, spec)
@@ -399,6 +409,22 @@ func (x *executor) remove(ctx context.Context, state fleet.WorkloadState, s Step
 		row.Current, row.Desired = fleet.StatusTerminated, fleet.StatusTerminated
 		row.IPAddress, row.Health, row.HealthySince, row.StoppedAt = "", fleet.HealthUnknown, nil, &now
 		return []fleet.Event{event(*row, fleet.EventTerminated, map[string]any{"reason": s.Reason})}, nil
+	})
+	return err
+}
+
+// resize changes what a running container may use, and writes what it may now.
+func (x *executor) resize(ctx context.Context, state fleet.WorkloadState, i fleet.Instance) error {
+	own := state.Deployments[i.DeploymentID].Spec.Resources
+	granted := own.With(state.Limits)
+	if err := x.engine.ResizeContainer(ctx, i.ContainerID, granted); err != nil {
+		return err
+	}
+	_, err := x.store.UpdateInstance(ctx, i.ID, func(row *fleet.Instance) ([]fleet.Event, error) {
+		if row.Limits = nil; granted != own {
+			row.Limits = &granted
+		}
+		return []fleet.Event{event(*row, fleet.EventResized, map[string]any{"cpu": granted.CPU, "memory": granted.Memory})}, nil
 	})
 	return err
 }

@@ -27,6 +27,7 @@ type memory struct {
 	ports       int // the next host port
 	lastPort    int
 	down        bool
+	limits      fleet.Resources // what a vertical policy has set
 }
 
 // freePort is the next host port, ErrPortTaken when none is left.
@@ -55,6 +56,13 @@ func (m *memory) lock() (func(), error) {
 		return nil, fleet.ErrUnavailable
 	}
 	return m.mu.Unlock, nil
+}
+
+// grant sets what each replica may use.
+func (m *memory) grant(r fleet.Resources) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.limits = r
 }
 
 func (m *memory) setDown(down bool) {
@@ -264,7 +272,7 @@ func (m *memory) LoadWorkload(_ context.Context, w fleet.Workload) (fleet.Worklo
 		return fleet.WorkloadState{}, err
 	}
 	defer unlock()
-	s := fleet.WorkloadState{Workload: w, Deployments: maps.Clone(m.deployments), Networks: make(map[string]fleet.Network)}
+	s := fleet.WorkloadState{Workload: w, Limits: m.limits, Deployments: maps.Clone(m.deployments), Networks: make(map[string]fleet.Network)}
 	if d, ok := m.deployments[m.target]; ok {
 		s.Target = &d
 	}
@@ -334,6 +342,7 @@ type enginePretence struct {
 	calls      []string
 	networks   []string
 	holds      map[string]chan struct{}
+	limits     map[string]fleet.Resources
 }
 
 func newEngine() *enginePretence {
@@ -342,6 +351,7 @@ func newEngine() *enginePretence {
 		byName:     make(map[string]string), half: make(map[string]bool),
 		faults: make(map[string][]error),
 		holds:  make(map[string]chan struct{}),
+		limits: make(map[string]fleet.Resources),
 		events: make(chan fleet.ContainerEvent, 1000),
 	}
 }
@@ -471,6 +481,16 @@ func (e *enginePretence) StartContainer(_ context.Context, id string) error {
 	c.State, c.StartedAt, c.IPAddress = fleet.ContainerRunning, time.Now(), "172.20.0.2"
 	e.containers[id] = c
 	e.report(c)
+	return nil
+}
+
+func (e *enginePretence) ResizeContainer(_ context.Context, id string, r fleet.Resources) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.begin("resize", id); err != nil {
+		return err
+	}
+	e.limits[id] = r
 	return nil
 }
 

@@ -28,6 +28,8 @@ const (
 	StepStart StepKind = "start"
 	// StepRestart stops and starts an instance's container.
 	StepRestart StepKind = "restart"
+	// StepResize changes what an instance's running container may use.
+	StepResize StepKind = "resize"
 	// StepStop stops an instance's container and keeps it.
 	StepStop StepKind = "stop"
 	// StepSetWeight gives the new replicas another share of the requests.
@@ -266,7 +268,22 @@ func (p *planner) converge(i fleet.Instance) {
 		if p.drained(i, "asked to restart") {
 			p.add(StepRestart, i, "asked to restart")
 		}
+	case p.limits(i) != p.granted(i):
+		p.add(StepResize, i, "")
 	}
+}
+
+// limits are what an instance may use at present.
+func (p *planner) limits(i fleet.Instance) fleet.Resources {
+	if i.Limits != nil {
+		return *i.Limits
+	}
+	return p.state.Deployments[i.DeploymentID].Spec.Resources
+}
+
+// granted are what it ought to be allowed.
+func (p *planner) granted(i fleet.Instance) fleet.Resources {
+	return p.state.Deployments[i.DeploymentID].Spec.Resources.With(p.state.Limits)
 }
 
 func restartDue(i fleet.Instance) bool {

@@ -83,6 +83,9 @@ type Engine interface {
 	EnsureContainer(ctx context.Context, spec fleet.ContainerSpec) (containerID string, warnings []string, err error)
 	// StartContainer starts it unless it runs. ErrPortTaken, ErrRefused, ErrNotFound.
 	StartContainer(ctx context.Context, containerID string) error
+	// ResizeContainer changes the processor and memory that a running container may
+	// use, without a restart. ErrRefused, ErrNotFound.
+	ResizeContainer(ctx context.Context, containerID string, r fleet.Resources) error
 	// StopContainer sends the stop signal, waits, then kills; force kills at once.
 	// A container that does not run or does not exist is no error.
 	StopContainer(ctx context.Context, containerID string, timeoutSeconds int, force bool) error

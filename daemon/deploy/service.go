@@ -83,6 +83,7 @@ func (s *Service) plan(ctx context.Context, definition fleet.Definition, r fleet
 		ImageTag:           definition.ImageTag,
 		Spec:               definition.Spec,
 		After:              replicas,
+		KeepReplicas:       r.Replicas == nil,
 		Status:             fleet.DeploymentInProgress,
 		Strategy:           strategy,
 		Rollout:            r.Rollout,

@@ -131,6 +131,7 @@ func rollbackTo(d, target fleet.Deployment, notes string) fleet.Deployment {
 		ImageDigest:        target.ImageDigest,
 		Spec:               target.Spec,
 		After:              target.After,
+		KeepReplicas:       true,
 		Status:             fleet.DeploymentInProgress,
 		Strategy:           fleet.StrategyRollingUpdate,
 		Rollout:            rollout,
@@ -178,21 +179,7 @@ func (s *Service) newScaling(ctx context.Context, r fleet.ScaleRequest) (fleet.D
 		return fleet.Deployment{}, &fleet.InvalidError{Fields: []fleet.FieldError{{Field: "target_replicas", Message: fmt.Sprintf(
 			"%d is not between min_replicas and max_replicas of definition %q, %d and %d", r.Replicas, definition.Name, limits.MinReplicas, limits.MaxReplicas)}}}
 	}
-	return fleet.Deployment{
-		DefinitionID:       live.DefinitionID,
-		DefinitionName:     live.DefinitionName,
-		DefinitionRevision: live.DefinitionRevision,
-		Environment:        live.Environment,
-		Type:               fleet.TypeScale,
-		ImageTag:           live.ImageTag,
-		ImageDigest:        live.ImageDigest,
-		Spec:               live.Spec,
-		After:              r.Replicas,
-		Status:             fleet.DeploymentInProgress,
-		Strategy:           fleet.StrategyRollingUpdate,
-		Rollout:            live.Rollout,
-		Notes:              r.Reason,
-	}, nil
+	return live.Scaled(r.Replicas, r.Reason), nil
 }
 
 // Steer carries a user's command into a deployment in progress. ErrNotFound, or

@@ -65,6 +65,8 @@ type Engine struct {
 	// network vanishes between the two.
 	joining sync.RWMutex
 
+	stats statsReader
+
 	nodeMu sync.Mutex
 	node   string
 }
@@ -95,7 +97,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		client: c, transport: transport, fresh: fresh, installation: cfg.Installation, node: cfg.Node,
-		log: log, registryTimeout: registryTimeout,
+		log: log, registryTimeout: registryTimeout, stats: newStatsReader(),
 	}
 	e.background, e.stop = context.WithCancel(context.Background())
 	return e, nil
@@ -114,6 +116,7 @@ func newConnections(c *client.Client) error {
 // Close ends downloads that are under way and gives back all connections.
 func (e *Engine) Close() error {
 	e.stop()
+	e.stats.letGo()
 	e.transport.base.CloseIdleConnections()
 	return e.client.Close()
 }

@@ -41,7 +41,7 @@ func engineAt(t *testing.T, host, installation string) *Engine {
 }
 
 // newSpec is an instance of the demo program in an environment, with changes.
-func newSpec(t *testing.T, environment string, changes ...func(*fleet.ContainerSpec)) fleet.ContainerSpec {
+func newSpec(t testing.TB, environment string, changes ...func(*fleet.ContainerSpec)) fleet.ContainerSpec {
 	t.Helper()
 	id := uuid.NewString()
 	s := fleet.ContainerSpec{

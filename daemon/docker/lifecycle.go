@@ -114,6 +114,27 @@ func commandFault(text string) bool {
 		strings.Contains(text, "no matching entries in passwd file") || strings.Contains(text, "no users found")
 }
 
+// ResizeContainer changes what the container may use, running or not. An engine
+// refuses a memory limit below what it uses (ErrRefused).
+func (e *Engine) ResizeContainer(ctx context.Context, containerID string, r fleet.Resources) error {
+	call, cancel := bounded(ctx, callTimeout)
+	defer cancel()
+	memory := r.MemoryBytes()
+	_, err := e.client.ContainerUpdate(call, containerID, container.UpdateConfig{Resources: container.Resources{
+		NanoCPUs: r.NanoCPUs(), Memory: memory, MemorySwap: memory,
+	}})
+	switch {
+	case err == nil:
+		return nil
+	case cerrdefs.IsNotFound(err):
+		return fleet.Errorf(fleet.ErrNotFound, "resize container: %s", reason(err))
+	case lost(err) || ctx.Err() != nil:
+		return e.translate(ctx, "resize container", err)
+	default:
+		return fleet.Errorf(fleet.ErrRefused, "resize container to cpu %s, memory %s: %s", r.CPU, r.Memory, reason(err))
+	}
+}
+
 // StopContainer asks the container to stop, waits timeoutSeconds and kills it
 // then; force kills at once. One that does not run or does not exist is no error.
 func (e *Engine) StopContainer(ctx context.Context, containerID string, timeoutSeconds int, force bool) error {

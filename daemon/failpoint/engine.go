@@ -32,6 +32,10 @@ func (e engine) StartContainer(ctx context.Context, containerID string) error {
 	return boundedError(e.trap, "StartContainer", func() error { return e.Engine.StartContainer(ctx, containerID) })
 }
 
+func (e engine) ResizeContainer(ctx context.Context, containerID string, r fleet.Resources) error {
+	return boundedError(e.trap, "ResizeContainer", func() error { return e.Engine.ResizeContainer(ctx, containerID, r) })
+}
+
 func (e engine) StopContainer(ctx context.Context, containerID string, timeoutSeconds int, force bool) error {
 	return boundedError(e.trap, "StopContainer", func() error { return e.Engine.StopContainer(ctx, containerID, timeoutSeconds, force) })
 }

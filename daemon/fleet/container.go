@@ -74,6 +74,9 @@ type WorkloadState struct {
 	Instances []Instance
 	// Deployments are those that Instances belong to, with Target and Live, by id.
 	Deployments map[string]Deployment
+	// Limits are what a vertical policy has set for each replica, in the place of
+	// what the deployment says; what is empty was not set.
+	Limits Resources
 	// Networks are the active networks of the environment, by name.
 	Networks map[string]Network
 }

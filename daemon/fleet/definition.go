@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"time"
 
@@ -38,6 +39,12 @@ func (r Resources) NanoCPUs() int64 {
 func (r Resources) MemoryBytes() int64 {
 	n, _ := grammar.Memory(r.Memory)
 	return n
+}
+
+// With is r with what o sets of processor and memory.
+func (r Resources) With(o Resources) Resources {
+	r.CPU, r.Memory = cmp.Or(o.CPU, r.CPU), cmp.Or(o.Memory, r.Memory)
+	return r
 }
 
 // StorageBytes is the limit of the writable layer, zero for none.

@@ -66,9 +66,13 @@ type Deployment struct {
 	Spec        Spec
 	// Before and After are the numbers of replicas.
 	Before, After int
-	Status        DeploymentStatus
-	Strategy      Strategy
-	Rollout       grammar.Rollout
+	// KeepReplicas asks, where a policy owns the number of replicas, that After be
+	// what is wanted when the deployment begins, within the definition's range. It
+	// is a wish only, and not kept.
+	KeepReplicas bool
+	Status       DeploymentStatus
+	Strategy     Strategy
+	Rollout      grammar.Rollout
 	// State is how far the strategy has come.
 	State RolloutState
 	// RollbackTargetID, on a rollback, is the deployment that it brings back, and
@@ -126,6 +130,25 @@ type DeploymentError struct {
 // Workload is the workload that the deployment changes.
 func (d Deployment) Workload() Workload {
 	return Workload{DefinitionID: d.DefinitionID, Environment: d.Environment}
+}
+
+// Scaled is what d runs, in another number of replicas: a deployment that has yet to begin.
+func (d Deployment) Scaled(replicas int, notes string) Deployment {
+	return Deployment{
+		DefinitionID:       d.DefinitionID,
+		DefinitionName:     d.DefinitionName,
+		DefinitionRevision: d.DefinitionRevision,
+		Environment:        d.Environment,
+		Type:               TypeScale,
+		ImageTag:           d.ImageTag,
+		ImageDigest:        d.ImageDigest,
+		Spec:               d.Spec,
+		After:              replicas,
+		Status:             DeploymentInProgress,
+		Strategy:           StrategyRollingUpdate,
+		Rollout:            d.Rollout,
+		Notes:              notes,
+	}
 }
 
 // DeployRequest asks for a deployment of a definition's current revision.

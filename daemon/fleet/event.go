@@ -17,6 +17,7 @@ const (
 	EventStopped     = "stopped"
 	EventHealthCheck = "health_check"
 	EventScaled      = "scaled"
+	EventResized     = "resized"
 	EventFailed      = "failed"
 	EventTerminated  = "terminated"
 

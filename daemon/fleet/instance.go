@@ -98,6 +98,9 @@ type Instance struct {
 	// Drained reports, of one that drains, that nobody has a request there any more
 	// who follows the registry; it is known where a workload is read whole.
 	Drained bool
+	// Limits are what the container may use since it was made or resized; nil when
+	// that is what its deployment says.
+	Limits *Resources
 	// Force asks for a kill rather than a graceful stop.
 	Force     bool
 	StartedAt *time.Time

@@ -48,8 +48,9 @@ type ScalingState struct {
 	Range Scaling
 	// Policies are those that are enabled, by name.
 	Policies []ScalingPolicy
-	// Replicas is the number that is wanted at present: that of the live deployment,
-	// or that of a scaling in progress.
+	// Target is what is wanted at present: the deployment in progress, or the live one.
+	Target Deployment
+	// Replicas is the number that Target wants.
 	Replicas int
 	// Busy is the deployment in progress; empty for none.
 	Busy string
@@ -69,6 +70,12 @@ type ScalingState struct {
 	Resized *time.Time
 	// Usage is what the replicas have used, for policies that are vertical; oldest first.
 	Usage []UsageBucket
+}
+
+// Freshness is how far back a sample still counts.
+type Freshness struct {
+	// Samples is for what wedsyncd measures itself, Posted for what others post.
+	Samples, Posted time.Duration
 }
 
 // ScalingInstance is one replica as the autoscaler sees it.
@@ -116,6 +123,11 @@ const (
 	// OutcomeNoChange: all is as it should be.
 	OutcomeNoChange ScalingOutcome = "no_change"
 )
+
+// Changes reports whether the outcome is a change.
+func (o ScalingOutcome) Changes() bool {
+	return o == OutcomeScaledUp || o == OutcomeScaledDown || o == OutcomeResized
+}
 
 // Limits that keep an evaluation from what it wanted.
 const (
@@ -193,6 +205,30 @@ type ScalingReading struct {
 	Wanted int64 `json:"wanted"`
 	// Note says what is special: a window that is open, a metric that nobody has.
 	Note string `json:"note,omitempty"`
+}
+
+// ScalingRecord is what an evaluation writes: all of it, or nothing.
+type ScalingRecord struct {
+	Workload
+	// Base is the deployment that the evaluation took for what is wanted.
+	Base string
+	At   time.Time
+	// Decisions are new rows, and Prolonged those that go on.
+	Decisions []ScalingDecision
+	Prolonged []ProlongedDecision
+	// Recommendations take the place of those that are stored; nil leaves them.
+	Recommendations []Recommendation
+	// Deployment is begun, unless something else than Base is wanted meanwhile.
+	Deployment *Deployment
+	// Limits are what a replica may use from now on.
+	Limits *Resources
+}
+
+// ProlongedDecision is a decision that more evaluations came to.
+type ProlongedDecision struct {
+	ID   string
+	More int
+	At   time.Time
 }
 
 // ScalingPolicyFilter selects policies; empty fields select all.

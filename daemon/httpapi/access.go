@@ -42,6 +42,7 @@ var roles = map[string][]fleet.Role{
 	"scaleManually":        managers,
 	"listScalingPolicies":  everyone,
 	"getScalingPolicy":     everyone,
+	"backtestScaling":      everyone,
 	"createScalingPolicy":  managers,
 	"updateScalingPolicy":  managers,
 	"deleteScalingPolicy":  managers,

@@ -302,6 +302,8 @@ var accessTable = map[string]struct {
 	"getScalingPolicy":    {roles: watch, reach: hidden, ok: 200},
 	"createScalingPolicy": {roles: manage, reach: named, ok: 201,
 		body: `{"definition_id":"DEFINITION","environment":"staging","policy_name":"NAME","scaling_type":"horizontal","trigger_metric":"memory"}`},
+	"backtestScaling": {roles: watch, reach: named, ok: 422, asks: true, // there was nothing to measure yet
+		body: `{"definition_id":"DEFINITION","environment":"staging","policy_name":"NAME","scaling_type":"horizontal","trigger_metric":"memory","from":"2026-06-06T06:00:00Z","to":"2026-06-06T08:00:00Z"}`},
 	"updateScalingPolicy":  {roles: manage, reach: hidden, body: `{"is_enabled":false}`, ok: 200},
 	"deleteScalingPolicy":  {roles: manage, reach: hidden, ok: 204},
 	"listScalingDecisions": {roles: watch, reach: listed, ok: 200, given: (*realWorld).decide},

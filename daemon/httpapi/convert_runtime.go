@@ -32,6 +32,7 @@ func instanceToAPI(i fleet.Instance) api.Instance {
 		NodeName:        i.Node,
 		IPAddress:       i.IPAddress,
 		PortMappings:    ports,
+		ResourceLimits:  optional(i.Limits, resourcesToAPI),
 		ResourceUsage:   api.ResourceUsage{CPUPercent: i.Usage.CPUPercent, MemoryMB: i.Usage.MemoryMB, DiskMB: i.Usage.DiskMB},
 		HealthStatus:    string(i.Health),
 		LastHealthCheck: i.LastCheck,

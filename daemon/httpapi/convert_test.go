@@ -280,7 +280,7 @@ func TestEveryFieldArrives(t *testing.T) {
 	arrives(t, instanceToAPI, "Drained", "Checks", "RecentExits", "RestartRequested", "Force")
 	arrives(t, rolloutToAPI)
 	// A deployment's snapshot and progress have answers of their own.
-	arrives(t, deploymentToAPI, "Spec", "TotalSteps", "CompletedSteps", "CurrentStep")
+	arrives(t, deploymentToAPI, "Spec", "KeepReplicas", "TotalSteps", "CompletedSteps", "CurrentStep")
 	arrives(t, deploymentErrorToAPI)
 	arrives(t, routeToAPI)
 	arrives(t, scalingPolicyToAPI)
@@ -310,7 +310,7 @@ func TestEveryFieldArrives(t *testing.T) {
 	arrives(t, func(d fleet.Deployment) api.DeploymentStatusResponse {
 		return deploymentStatusToAPI(d, []fleet.Instance{fillNew[fleet.Instance]()})
 	}, "DefinitionID", "DefinitionName", "DefinitionRevision", "Environment", "Type", "ImageTag", "ImageDigest",
-		"Spec", "Before", "After", "Strategy", "Rollout", "State", "RollbackTargetID", "RollbackOfID", "SupersedesID", "SupersededByID",
+		"Spec", "KeepReplicas", "Before", "After", "Strategy", "Rollout", "State", "RollbackTargetID", "RollbackOfID", "SupersedesID", "SupersededByID",
 		"Removal", "Live", "StartedBy", "StartedAt", "CompletedAt", "Notes")
 }
 

@@ -33,6 +33,7 @@ type fake struct {
 	deployments map[string]fleet.Deployment
 	routes      map[string]fleet.Route
 	policies    map[string]fleet.ScalingPolicy
+	measured    float64 // what replicas measured of everything, at all times; 0 for nothing
 	decisions   map[string]fleet.ScalingDecision
 	endpoints   []fleet.Endpoint
 	events      []fleet.Event
@@ -506,6 +507,23 @@ func (f *fake) UpdateScalingPolicy(ctx context.Context, id string, change func(*
 
 func (f *fake) DeleteScalingPolicy(ctx context.Context, id string) error {
 	return remove(ctx, f, f.policies, id)
+}
+
+func (f *fake) WorkloadSeries(ctx context.Context, _ fleet.Workload, keys []fleet.MetricKey, from, to time.Time, step time.Duration) ([]fleet.WorkloadPoint, error) {
+	leave, err := f.enter(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	var points []fleet.WorkloadPoint
+	for at := from; at.Before(to) && f.measured > 0; at = at.Add(step) {
+		p := fleet.WorkloadPoint{At: at, Instances: 2, Values: make(map[fleet.MetricKey]fleet.WorkloadValue)}
+		for _, k := range keys {
+			p.Values[k] = fleet.WorkloadValue{Instances: 2, Sum: 2 * f.measured, Mean: f.measured}
+		}
+		points = append(points, p)
+	}
+	return points, nil
 }
 
 func (f *fake) ListScalingDecisions(ctx context.Context, filter fleet.ScalingDecisionFilter, p fleet.Page) (fleet.Result[fleet.ScalingDecision], error) {

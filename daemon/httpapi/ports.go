@@ -73,6 +73,10 @@ type Store interface {
 	// ListScalingDecisions lists what the autoscaler has decided, newest first.
 	ListScalingDecisions(ctx context.Context, f fleet.ScalingDecisionFilter, p fleet.Page) (fleet.Result[fleet.ScalingDecision], error)
 
+	// WorkloadSeries tells, for each step from one time to another in which any replica
+	// reported, what the replicas did; ErrInvalid when there are too many steps.
+	WorkloadSeries(ctx context.Context, w fleet.Workload, keys []fleet.MetricKey, from, to time.Time, step time.Duration) ([]fleet.WorkloadPoint, error)
+
 	ListEvents(ctx context.Context, f fleet.EventFilter, p fleet.Page) (fleet.Result[fleet.Event], error)
 
 	// Ping reports whether the database answers.

@@ -28,6 +28,8 @@ func (s *server) registerScaling(a huma.API) {
 		problems: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnsupportedMediaType},
 	}, s.scaleManually)
 	s.registerScalingPolicies(a)
+	s.registerBacktest(a)
+	exemplifyScaling(a.OpenAPI().Components.Schemas)
 }
 
 func (s *server) scaleManually(ctx context.Context, in *ScaleInput) (*Located[api.DeploymentAccepted], error) {

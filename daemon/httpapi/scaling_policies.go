@@ -98,7 +98,6 @@ func (s *server) registerScalingPolicies(a huma.API) {
 	checkBody(s, "createScalingPolicy", func(f *faults, r api.CreateScalingPolicyRequest) {
 		checkScalingPolicy(f, scalingPolicyFromAPI(r), r.CooldownPeriod != nil, cooldowns(r.ScaleUpCooldown, r.ScaleDownCooldown)...)
 	})
-	exemplifyScaling(a.OpenAPI().Components.Schemas)
 }
 
 // exemplifyScaling gives examples as wholes where those of the fields do not go together.
@@ -106,6 +105,10 @@ func exemplifyScaling(schemas huma.Registry) {
 	schemas.Map()["CreateScalingPolicyRequest"].Examples = []any{map[string]any{
 		"definition_id": "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11", "environment": "staging", "policy_name": "load", "scaling_type": "horizontal",
 		"trigger_metric": "cpu", "scale_up_threshold": 80, "scale_down_threshold": 30, "scale_up_adjustment": 2, "scale_down_adjustment": 1, "cooldown_period": 300,
+	}}
+	schemas.Map()["BacktestRequest"].Examples = []any{map[string]any{
+		"definition_id": "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11", "environment": "staging", "policy_name": "load", "scaling_type": "horizontal",
+		"trigger_metric": "cpu", "target_value": 60, "max_replicas": 3, "from": "2026-06-06T06:00:00Z", "to": "2026-06-06T18:00:00Z", "step": 60,
 	}}
 	schemas.Map()["UpdateScalingPolicyRequest"].Examples = []any{map[string]any{"max_replicas": 3, "min_replicas": nil, "is_enabled": true}}
 	schemas.Map()["ScalingPolicy"].Examples = []any{map[string]any{

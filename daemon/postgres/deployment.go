@@ -25,32 +25,39 @@ func (s *Store) CreateDeployment(ctx context.Context, d fleet.Deployment) (fleet
 	return s.Deployment(ctx, id)
 }
 
-// insertDeployment locks definition, networks and workload, in this order, so
-// that what the deployment needs cannot be deleted and no other deployment of the
-// workload begins meanwhile.
 func (t *transaction) insertDeployment(ctx context.Context, d fleet.Deployment) (fleet.Deployment, error) {
-	name, err := t.LockDefinitionName(ctx, d.DefinitionID)
-	if err != nil {
-		return d, missing("definition", d.DefinitionID, err)
-	}
-	if err := t.requireNetworks(ctx, name, d); err != nil {
-		return d, err
-	}
-	key := d.Workload()
-	if err := t.EnsureWorkload(ctx, dbsqlc.EnsureWorkloadParams{DefinitionID: key.DefinitionID, Environment: key.Environment}); err != nil {
-		return d, err
-	}
-	w, err := t.LockWorkload(ctx, dbsqlc.LockWorkloadParams{DefinitionID: key.DefinitionID, Environment: key.Environment})
+	w, err := t.lockFor(ctx, d)
 	if err != nil {
 		return d, err
 	}
 	return t.begin(ctx, w, d)
 }
 
+// lockFor locks definition, networks and workload, in this order, so that what a
+// deployment needs cannot be deleted and no other deployment of the workload
+// begins meanwhile.
+func (t *transaction) lockFor(ctx context.Context, d fleet.Deployment) (dbsqlc.Workload, error) {
+	name, err := t.LockDefinitionName(ctx, d.DefinitionID)
+	if err != nil {
+		return dbsqlc.Workload{}, missing("definition", d.DefinitionID, err)
+	}
+	if err := t.requireNetworks(ctx, name, d); err != nil {
+		return dbsqlc.Workload{}, err
+	}
+	key := d.Workload()
+	if err := t.EnsureWorkload(ctx, dbsqlc.EnsureWorkloadParams{DefinitionID: key.DefinitionID, Environment: key.Environment}); err != nil {
+		return dbsqlc.Workload{}, err
+	}
+	return t.LockWorkload(ctx, dbsqlc.LockWorkloadParams{DefinitionID: key.DefinitionID, Environment: key.Environment})
+}
+
 // begin makes d the target of a locked workload, in the place of what is in progress there.
 func (t *transaction) begin(ctx context.Context, w dbsqlc.Workload, d fleet.Deployment) (fleet.Deployment, error) {
 	var err error
 	if d.Before, err = t.replicasBefore(ctx, w); err != nil {
+		return d, err
+	}
+	if err := t.keepReplicas(ctx, w, &d); err != nil {
 		return d, err
 	}
 	if d.ID == "" {
@@ -113,6 +120,23 @@ func (t *transaction) replicasBefore(ctx context.Context, w dbsqlc.Workload) (in
 	}
 	live, err := t.deployment(ctx, *w.LiveDeploymentID)
 	return live.After, err
+}
+
+// keepReplicas gives a deployment the number of replicas that is wanted now, where
+// it asks for that and a policy owns the number.
+func (t *transaction) keepReplicas(ctx context.Context, w dbsqlc.Workload, d *fleet.Deployment) error {
+	if !d.KeepReplicas || w.TargetDeploymentID == nil {
+		return nil
+	}
+	owned, err := t.ReplicasOwned(ctx, dbsqlc.ReplicasOwnedParams{DefinitionID: w.DefinitionID, Environment: w.Environment})
+	if err != nil || !owned {
+		return err
+	}
+	target, err := t.deployment(ctx, *w.TargetDeploymentID)
+	if err == nil && !target.Removal {
+		d.After = min(max(target.After, d.Spec.Scaling.MinReplicas), d.Spec.Scaling.MaxReplicas)
+	}
+	return err
 }
 
 // supersede ends the deployment in progress of d's workload, if there is one, in favour of d.

@@ -228,7 +228,7 @@ func (t *transaction) updateInstance(ctx context.Context, i fleet.Instance) erro
 		RecentExits: i.RecentExits, ExitCode: i.ExitCode, ErrorMessage: nullable(i.Error),
 		RestartRequestedAt: i.RestartRequested, Force: i.Force, StartedAt: i.StartedAt, StoppedAt: i.StoppedAt,
 		ImageTag: i.ImageTag, ImageDigest: i.ImageDigest, DeploymentID: nullable(i.DeploymentID),
-		HealthySince: i.HealthySince, DrainingSince: i.DrainingSince,
+		HealthySince: i.HealthySince, DrainingSince: i.DrainingSince, ResourceLimits: i.Limits,
 	})
 }
 
@@ -241,6 +241,7 @@ func insertColumns(i fleet.Instance) (dbsqlc.InsertInstanceParams, error) {
 		CurrentStatus: i.Current, DesiredStatus: i.Desired, ReplicaNumber: i.Replica, NodeName: nullable(i.Node),
 		IpAddress: address, PortMappings: i.Ports, ResourceUsage: i.Usage, HealthStatus: i.Health,
 		HealthChecks: i.Checks, RecentExits: i.RecentExits, HealthySince: i.HealthySince, DrainingSince: i.DrainingSince,
+		ResourceLimits: i.Limits,
 	}, err
 }
 
@@ -267,6 +268,9 @@ func detached(i fleet.Instance) fleet.Instance {
 	}
 	if i.ExitCode != nil {
 		i.ExitCode = new(*i.ExitCode)
+	}
+	if i.Limits != nil {
+		i.Limits = new(*i.Limits)
 	}
 	return i
 }
@@ -319,7 +323,7 @@ func instance(r dbsqlc.ContainerInstance, definition, service string) fleet.Inst
 		Usage: r.ResourceUsage, Health: r.HealthStatus, Checks: r.HealthChecks, LastCheck: r.LastHealthCheck,
 		Restarts: r.RestartCount, RecentExits: r.RecentExits, ExitCode: r.ExitCode, Error: text(r.ErrorMessage),
 		RestartRequested: r.RestartRequestedAt, Force: r.Force, StartedAt: r.StartedAt, StoppedAt: r.StoppedAt,
-		HealthySince: r.HealthySince, DrainingSince: r.DrainingSince,
+		HealthySince: r.HealthySince, DrainingSince: r.DrainingSince, Limits: r.ResourceLimits,
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	if r.IpAddress != nil {

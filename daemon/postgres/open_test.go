@@ -174,6 +174,29 @@ func TestMigrateTraffic(t *testing.T) {
 	}
 }
 
+// TestMigrateMetrics: what was posted before moves over, whoever owns the tables, but
+// for what is no number.
+func TestMigrateMetrics(t *testing.T) {
+	db, u := emptyWithOwner(t)
+	if err := postgres.MigrateTo(t.Context(), u, 8, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	conn := connect(t, db.OwnerURL)
+	seedRows(t, conn)
+	instance := fmt.Sprintf(instanceID, 1)
+	exec(t, conn, `INSERT INTO container_custom_metrics (instance_id, environment, metric_name, metric_value, collected_at) VALUES
+		($1, 'staging', 'old', 0.5, $2), ($1, 'staging', 'bad', 'NaN', now()), ($1, 'staging', 'bad', 'Infinity', now())`, instance, testTime)
+	if err := postgres.Migrate(t.Context(), u, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	openURL(t, u)
+	var got string
+	err := conn.QueryRow(t.Context(), `SELECT string_agg(metric_name || '=' || metric_value, ' ' ORDER BY metric_name, metric_value) FROM container_metrics WHERE instance_id = $1`, instance).Scan(&got)
+	if err != nil || got != "cpu_percent=45.2 old=0.5 weddings=3" {
+		t.Errorf("metrics are %s, %v", got, err)
+	}
+}
+
 // TestMigrateRollouts: what ran before there were rollouts goes on as it was meant,
 // whoever owns the tables.
 func TestMigrateRollouts(t *testing.T) {
@@ -240,8 +263,8 @@ func TestMaintain(t *testing.T) {
 		t.Fatal(err)
 	}
 	var n int
-	if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_inherits WHERE inhparent = 'container_metric_samples'::regclass`).Scan(&n); err != nil || n != 15 {
-		t.Errorf("%d partitions, %v; want today's and a fortnight's", n, err)
+	if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM pg_inherits WHERE inhparent = 'container_metric_samples'::regclass`).Scan(&n); err != nil || n != 16 {
+		t.Errorf("%d partitions, %v; want yesterday's, today's and a fortnight's", n, err)
 	}
 }
 

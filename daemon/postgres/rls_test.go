@@ -62,10 +62,28 @@ func seedRows(t *testing.T, conn *pgx.Conn) {
 		exec(t, conn, `INSERT INTO container_events (instance_id, environment, event_type, event_source) VALUES ($1, $2, 'created', 'system')`, instance, env)
 		exec(t, conn, `INSERT INTO service_registry (service_name, instance_id, environment, endpoint_url) VALUES ('api', $1, $2, 'http://10.0.0.1')`, instance, env)
 		exec(t, conn, `INSERT INTO scaling_policies (definition_id, environment, policy_name, scaling_type, trigger_metric, scale_up_threshold, scale_down_threshold, scale_up_adjustment, scale_down_adjustment) VALUES ($1, $2, 'cpu', 'horizontal', 'cpu', 80, 20, 1, 1)`, definitionID, env)
-		exec(t, conn, `INSERT INTO scaling_states (definition_id, environment) VALUES ($1, $2)`, definitionID, env)
-		exec(t, conn, `INSERT INTO scaling_decisions (id, definition_id, environment, outcome, current_value, wanted_value, limited_value, unit, reason) VALUES (gen_random_uuid(), $1, $2, 'no_change', 1, 1, 1, 'replicas', 'all is well')`, definitionID, env)
 		exec(t, conn, `INSERT INTO container_metric_samples (instance_id, environment, cpu_percent) VALUES ($1, $2, 45.2)`, instance, env)
 		exec(t, conn, `INSERT INTO container_custom_metrics (instance_id, environment, metric_name, metric_value) VALUES ($1, $2, 'weddings', 3)`, instance, env)
+	}
+}
+
+// seedScaling writes, beside seedRows, what the autoscaler remembers and has decided.
+func seedScaling(t *testing.T, conn *pgx.Conn) {
+	t.Helper()
+	for _, env := range seedEnvironments {
+		exec(t, conn, `INSERT INTO scaling_states (definition_id, environment) VALUES ($1, $2)`, definitionID, env)
+		exec(t, conn, `INSERT INTO scaling_decisions (id, definition_id, environment, outcome, current_value, wanted_value, limited_value, unit, reason) VALUES (gen_random_uuid(), $1, $2, 'no_change', 1, 1, 1, 'replicas', 'all is well')`, definitionID, env)
+	}
+}
+
+// seedRollups writes, beside seedRows, what metrics are rolled up to.
+func seedRollups(t *testing.T, conn *pgx.Conn) {
+	t.Helper()
+	exec(t, conn, `INSERT INTO metric_watermarks (resolution, rolled_up_to) VALUES ('5m', now())`)
+	for n, env := range seedEnvironments {
+		for _, table := range []string{"container_metric_rollups_5m", "container_metric_rollups_1h"} {
+			exec(t, conn, `INSERT INTO `+table+` (instance_id, environment, bucket_at, samples) VALUES ($1, $2, now(), 1)`, fmt.Sprintf(instanceID, n), env)
+		}
 	}
 }
 
@@ -200,6 +218,15 @@ var accesses = []access{
 	{table: "container_metrics", scoped: 2, readers: everyRole,
 		insert:    `INSERT INTO container_metrics (instance_id, metric_type, metric_name, metric_value) VALUES (` + instanceOf + `, 'custom', 'new', 1)`,
 		inserters: []fleet.Role{admin, monitoring}},
+	{table: "container_metric_rollups_5m", scoped: 1, readers: everyRole,
+		insert:    `INSERT INTO container_metric_rollups_5m (instance_id, environment, bucket_at, samples) VALUES (` + instanceOf + `, ` + environmentOf + `, now() + interval '1 minute', 1)`,
+		inserters: []fleet.Role{admin}, update: `UPDATE container_metric_rollups_5m SET samples = 2`, updaters: []fleet.Role{admin}},
+	{table: "container_metric_rollups_1h", scoped: 1, readers: everyRole,
+		insert:    `INSERT INTO container_metric_rollups_1h (instance_id, environment, bucket_at, samples) VALUES (` + instanceOf + `, ` + environmentOf + `, now() + interval '1 minute', 1)`,
+		inserters: []fleet.Role{admin}, update: `UPDATE container_metric_rollups_1h SET samples = 2`, updaters: []fleet.Role{admin}},
+	{table: "metric_watermarks", global: 1, readers: everyRole, ignoresEnvironments: true,
+		insert: `INSERT INTO metric_watermarks (resolution, rolled_up_to) VALUES ('1h', now())`, inserters: []fleet.Role{admin},
+		update: `UPDATE metric_watermarks SET rolled_up_to = now()`, updaters: []fleet.Role{admin}},
 	{table: "host_port_leases", global: 1, readers: managers, ignoresEnvironments: true,
 		insert: `INSERT INTO host_port_leases (port, blocked_until) VALUES (2, now())`, inserters: managers,
 		update: `UPDATE host_port_leases SET leased_at = now()`, updaters: managers,
@@ -219,6 +246,8 @@ func TestRowLevelSecurity(t *testing.T) {
 	owner := connect(t, db.OwnerURL)
 	seedRows(t, owner)
 	seedTraffic(t, owner)
+	seedRollups(t, owner)
+	seedScaling(t, owner)
 	conn := connect(t, db.AppURL)
 	lists := map[string][]string{"everywhere": {"*"}, "staging": {"staging"}, "elsewhere": {"production"}, "nowhere": {}}
 	for _, a := range accesses {
@@ -389,6 +418,8 @@ func TestNoClaims(t *testing.T) {
 	owner := connect(t, db.OwnerURL)
 	seedRows(t, owner)
 	seedTraffic(t, owner)
+	seedRollups(t, owner)
+	seedScaling(t, owner)
 	conn := connect(t, db.AppURL)
 	everybody := actor(t, admin, []string{"*"})
 	for _, claims := range []string{"", "{}", `{"role":"system_admin"}`, `{"role":"intruder","environments":["*"]}`, `{"environments":["*"]}`} {

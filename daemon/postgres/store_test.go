@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -220,11 +221,30 @@ func TestNobody(t *testing.T) {
 		"RecordDrained": func() error { return s.RecordDrained(ctx, definitionID, nil) },
 		"RecordLoads":   func() error { return s.RecordLoads(ctx, definitionID, nil) },
 		"Loads":         func() error { _, err := s.Loads(ctx); return err },
-		"ListEvents":    func() error { _, err := s.ListEvents(ctx, fleet.EventFilter{}, fleet.Page{}); return err },
-		"CreateToken":   func() error { _, err := s.CreateToken(ctx, fleet.Token{}, nil); return err },
-		"TouchToken":    func() error { return s.TouchToken(ctx, definitionID, testTime) },
-		"ListTokens":    func() error { _, err := s.ListTokens(ctx); return err },
-		"RevokeToken":   func() error { _, err := s.RevokeToken(ctx, "admin"); return err },
+		"MetricTargets": func() error { _, err := s.MetricTargets(ctx); return err },
+		"RecordSamples": func() error { return s.RecordSamples(ctx, []fleet.Sample{{InstanceID: definitionID}}) },
+		"RecordUsage":   func() error { return s.RecordUsage(ctx, map[string]fleet.Usage{definitionID: {}}) },
+		"PostMetrics":   func() error { return s.PostMetrics(ctx, definitionID, nil) },
+		"Metrics":       func() error { _, err := s.Metrics(ctx, fleet.MetricRange{InstanceID: definitionID}); return err },
+		"Readings": func() error {
+			_, err := s.Readings(ctx, testTime, fleet.Freshness{}, []string{definitionID}, allKeys)
+			return err
+		},
+		"UsageHistory": func() error { _, err := s.UsageHistory(ctx, fleet.Workload{}, testTime); return err },
+		"WorkloadSeries": func() error {
+			_, err := s.WorkloadSeries(ctx, fleet.Workload{}, allKeys, testTime, testTime.Add(time.Hour), time.Minute)
+			return err
+		},
+		"RollUp":          func() error { _, err := s.RollUp(ctx, testTime); return err },
+		"DropMetrics":     func() error { _, err := s.DropMetrics(ctx, fleet.MetricRetention{}); return err },
+		"ScalingStates":   func() error { _, err := s.ScalingStates(ctx, testTime, fleet.Freshness{}); return err },
+		"RecordScaling":   func() error { return s.RecordScaling(ctx, fleet.ScalingRecord{}) },
+		"LatestDecisions": func() error { _, err := s.LatestDecisions(ctx); return err },
+		"ListEvents":      func() error { _, err := s.ListEvents(ctx, fleet.EventFilter{}, fleet.Page{}); return err },
+		"CreateToken":     func() error { _, err := s.CreateToken(ctx, fleet.Token{}, nil); return err },
+		"TouchToken":      func() error { return s.TouchToken(ctx, definitionID, testTime) },
+		"ListTokens":      func() error { _, err := s.ListTokens(ctx); return err },
+		"RevokeToken":     func() error { _, err := s.RevokeToken(ctx, "admin"); return err },
 	}
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) { wantKind(t, call(), fleet.ErrUnauthenticated) })

@@ -11,6 +11,7 @@ import (
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres/dbsqlc"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 // Workloads implements deploy.Store.
@@ -44,9 +45,29 @@ func (s *Store) LoadWorkload(ctx context.Context, w fleet.Workload) (fleet.Workl
 		if err := t.loadNetworks(ctx, &state); err != nil {
 			return err
 		}
+		if state.Limits, err = t.grantedLimits(ctx, row); err != nil {
+			return err
+		}
 		return t.loadDeployments(ctx, &state, row)
 	})
 	return state, err
+}
+
+// grantedLimits are what vertical policies have set, as long as there are such.
+func (t *transaction) grantedLimits(ctx context.Context, w dbsqlc.Workload) (granted fleet.Resources, err error) {
+	if w.ResourceLimits == nil {
+		return granted, nil
+	}
+	metrics, err := t.ResizedMetrics(ctx, dbsqlc.ResizedMetricsParams{DefinitionID: w.DefinitionID, Environment: w.Environment})
+	for _, m := range metrics {
+		switch text(m) {
+		case grammar.MetricCPU:
+			granted.CPU = w.ResourceLimits.CPU
+		case grammar.MetricMemory:
+			granted.Memory = w.ResourceLimits.Memory
+		}
+	}
+	return granted, err
 }
 
 // loadDrained notes which instances of a workload every follower has let go of.

@@ -49,7 +49,22 @@ type serveCommand struct {
 	HostPorts string        `help:"Range of host ports that published ports are taken from." env:"WEDSYNC_HOST_PORTS" default:"20000-29999"`
 	Resync    time.Duration `help:"Time between two full comparisons with the engine." env:"WEDSYNC_RESYNC" default:"30s"`
 	DNSListen string        `name:"dns-listen" help:"Address at which services are found by DNS, in the zone wedsync, such as 127.0.0.1:7253. Empty: none." env:"WEDSYNC_DNS_LISTEN"`
+	metricsOptions
 	trafficOptions
+}
+
+// metricsOptions are the flags of what instances use.
+type metricsOptions struct {
+	MetricsInterval          time.Duration `help:"Time between two measurements of what instances use; 1s at least." env:"WEDSYNC_METRICS_INTERVAL" default:"30s"`
+	MetricsRetention         time.Duration `help:"How long measurements and posted metrics are kept; 24h at least." env:"WEDSYNC_METRICS_RETENTION" default:"48h"`
+	MetricsRollup5mRetention time.Duration `name:"metrics-rollup-5m-retention" help:"How long means of five minutes are kept." env:"WEDSYNC_METRICS_ROLLUP_5M_RETENTION" default:"720h"`
+	MetricsRollup1hRetention time.Duration `name:"metrics-rollup-1h-retention" help:"How long means of an hour are kept." env:"WEDSYNC_METRICS_ROLLUP_1H_RETENTION" default:"9600h"`
+}
+
+func (o metricsOptions) metricsConfig() daemon.Metrics {
+	m := daemon.Metrics{Interval: o.MetricsInterval}
+	m.Retention.Samples, m.Retention.Rollups5m, m.Retention.Rollups1h = o.MetricsRetention, o.MetricsRollup5mRetention, o.MetricsRollup1hRetention
+	return m
 }
 
 // trafficOptions are the flags of what leads requests to services.
@@ -102,7 +117,7 @@ func (s *serveCommand) Run(ctx context.Context, o *options) error {
 	if c.Traffic, err = s.trafficConfig(); err != nil {
 		return err
 	}
-	c.Listen, c.DNSListen, c.Resync = s.Listen, s.DNSListen, s.Resync
+	c.Listen, c.DNSListen, c.Resync, c.Metrics = s.Listen, s.DNSListen, s.Resync, s.metricsConfig()
 	// The token is taken from the environment only, so that no process list shows it.
 	c.BootstrapToken = os.Getenv("WEDSYNC_BOOTSTRAP_TOKEN")
 	d, err := daemon.New(ctx, c)
@@ -148,6 +163,7 @@ func (o *options) config() (daemon.Config, error) {
 		HostPorts:    [2]int{20000, 29999},
 		Traffic:      daemon.Traffic{Domain: "localhost"},
 		Resync:       30 * time.Second,
+		Metrics:      daemon.DefaultMetrics(),
 		Version:      version,
 		Logger:       o.logger(),
 	}

@@ -3,7 +3,9 @@ package grammar_test
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
@@ -150,6 +152,29 @@ func TestScalingFaultsExplain(t *testing.T) {
 	}
 }
 
+// FuzzCron: what is accepted has five fields and fires later than it is asked after.
+func FuzzCron(f *testing.F) {
+	for _, s := range []string{"0 8 * * 6", "*/5 0-23/2 1,15 JAN-MAR MON", "0 0 30 2 *", "@daily", "TZ=UTC 0 8 * *", "60 * * * *", "0 22-2 * * *", "? ? ? ? ?", "0 0 * * 7", "H H * * *", "*/0 * * * *"} {
+		f.Add(s, "Europe/London")
+	}
+	f.Add("0 8 * * 6", "../etc/passwd")
+	now := time.Date(2026, time.June, 6, 8, 30, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, s, zone string) {
+		err := grammar.Schedule(s, zone)
+		explained(t, s, err)
+		w, windowErr := grammar.NewWindow(s, "59 23 * * *", zone)
+		if err != nil || windowErr != nil {
+			return
+		}
+		if n := len(strings.Fields(s)); n != 5 {
+			t.Errorf("%q is accepted with %d fields", s, n)
+		}
+		if _, until := w.At(now); !until.After(now) {
+			t.Errorf("a window from %q in %q changes at %s, before now", s, zone, until)
+		}
+	})
+}
+
 // FuzzScaling: a policy is refused by field, in words; what is accepted can be gone by.
 func FuzzScaling(f *testing.F) {
 	f.Add("horizontal", "cpu", "", 70.0, 80.0, 20.0, 1, 1, 2, 10, uint8(0b100), 300, 60, "", "", "", "", "")
@@ -187,7 +212,7 @@ func FuzzScaling(f *testing.F) {
 		}
 		if kind == grammar.Scheduled {
 			if _, err := grammar.NewWindow(start, end, zone); err != nil {
-				t.Errorf("the schedule %q to %q in %q is accepted: %v", start, end, zone, err)
+				t.Errorf("from %q to %q in %q is accepted: %v", start, end, zone, err)
 			}
 		}
 	})

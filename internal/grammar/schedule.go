@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	_ "time/tzdata" // time zones are known on machines that have no list of them
 
 	"github.com/netresearch/go-cron"
 )

@@ -97,8 +97,8 @@ const insertInstance = `-- name: InsertInstance :batchexec
 INSERT INTO container_instances (
     id, definition_id, deployment_id, environment, container_id, instance_name, image_tag, image_digest,
     current_status, desired_status, replica_number, node_name, ip_address, port_mappings, resource_usage,
-    health_status, health_checks, recent_exits, healthy_since, draining_since
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+    health_status, health_checks, recent_exits, healthy_since, draining_since, resource_limits
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 ON CONFLICT (id) DO NOTHING
 `
 
@@ -109,26 +109,27 @@ type InsertInstanceBatchResults struct {
 }
 
 type InsertInstanceParams struct {
-	ID            string
-	DefinitionID  string
-	DeploymentID  *string
-	Environment   string
-	ContainerID   *string
-	InstanceName  string
-	ImageTag      string
-	ImageDigest   string
-	CurrentStatus fleet.Status
-	DesiredStatus fleet.Status
-	ReplicaNumber int
-	NodeName      *string
-	IpAddress     *netip.Addr
-	PortMappings  Ports
-	ResourceUsage fleet.Usage
-	HealthStatus  fleet.Health
-	HealthChecks  []fleet.HealthResult
-	RecentExits   []time.Time
-	HealthySince  *time.Time
-	DrainingSince *time.Time
+	ID             string
+	DefinitionID   string
+	DeploymentID   *string
+	Environment    string
+	ContainerID    *string
+	InstanceName   string
+	ImageTag       string
+	ImageDigest    string
+	CurrentStatus  fleet.Status
+	DesiredStatus  fleet.Status
+	ReplicaNumber  int
+	NodeName       *string
+	IpAddress      *netip.Addr
+	PortMappings   Ports
+	ResourceUsage  fleet.Usage
+	HealthStatus   fleet.Health
+	HealthChecks   []fleet.HealthResult
+	RecentExits    []time.Time
+	HealthySince   *time.Time
+	DrainingSince  *time.Time
+	ResourceLimits *fleet.Resources
 }
 
 func (q *Queries) InsertInstance(ctx context.Context, arg []InsertInstanceParams) *InsertInstanceBatchResults {
@@ -155,6 +156,7 @@ func (q *Queries) InsertInstance(ctx context.Context, arg []InsertInstanceParams
 			a.RecentExits,
 			a.HealthySince,
 			a.DrainingSince,
+			a.ResourceLimits,
 		}
 		batch.Queue(insertInstance, vals...)
 	}

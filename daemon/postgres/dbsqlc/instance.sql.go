@@ -563,7 +563,7 @@ UPDATE container_instances SET
     resource_usage = $8, health_status = $9, health_checks = $10, last_health_check = $11, restart_count = $12,
     recent_exits = $13, exit_code = $14, error_message = $15, restart_requested_at = $16, force = $17,
     started_at = $18, stopped_at = $19, image_tag = $20, image_digest = $21, deployment_id = $22,
-    healthy_since = $23, draining_since = $24, updated_at = now()
+    healthy_since = $23, draining_since = $24, resource_limits = $25, updated_at = now()
 WHERE id = $1
 `
 
@@ -592,6 +592,7 @@ type UpdateInstanceParams struct {
 	DeploymentID       *string
 	HealthySince       *time.Time
 	DrainingSince      *time.Time
+	ResourceLimits     *fleet.Resources
 }
 
 func (q *Queries) UpdateInstance(ctx context.Context, arg UpdateInstanceParams) error {
@@ -620,6 +621,7 @@ func (q *Queries) UpdateInstance(ctx context.Context, arg UpdateInstanceParams) 
 		arg.DeploymentID,
 		arg.HealthySince,
 		arg.DrainingSince,
+		arg.ResourceLimits,
 	)
 	return err
 }

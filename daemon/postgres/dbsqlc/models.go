@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
@@ -56,7 +55,7 @@ type ContainerCustomMetric struct {
 	Environment string
 	MetricType  string
 	MetricName  string
-	MetricValue pgtype.Numeric
+	MetricValue float64
 	MetricUnit  *string
 	Labels      []byte
 	CollectedAt time.Time
@@ -136,6 +135,52 @@ type ContainerInstance struct {
 	ResourceLimits     *fleet.Resources
 }
 
+type ContainerMetricRollups1h struct {
+	InstanceID        string
+	Environment       string
+	BucketAt          time.Time
+	Samples           int
+	CpuPercentAvg     *float64
+	CpuPercentMax     *float64
+	CpuCoresAvg       *float64
+	CpuCoresMax       *float64
+	MemoryMbAvg       *float64
+	MemoryMbMax       *float64
+	MemoryPercentAvg  *float64
+	MemoryPercentMax  *float64
+	DiskMb            *float64
+	NetworkRxBytes    *int64
+	NetworkTxBytes    *int64
+	RestartCount      *int
+	RequestRateAvg    *float64
+	RequestRateMax    *float64
+	ResponseTimeMsAvg *float64
+	ResponseTimeMsMax *float64
+}
+
+type ContainerMetricRollups5m struct {
+	InstanceID        string
+	Environment       string
+	BucketAt          time.Time
+	Samples           int
+	CpuPercentAvg     *float64
+	CpuPercentMax     *float64
+	CpuCoresAvg       *float64
+	CpuCoresMax       *float64
+	MemoryMbAvg       *float64
+	MemoryMbMax       *float64
+	MemoryPercentAvg  *float64
+	MemoryPercentMax  *float64
+	DiskMb            *float64
+	NetworkRxBytes    *int64
+	NetworkTxBytes    *int64
+	RestartCount      *int
+	RequestRateAvg    *float64
+	RequestRateMax    *float64
+	ResponseTimeMsAvg *float64
+	ResponseTimeMsMax *float64
+}
+
 type ContainerMetricSample struct {
 	InstanceID     string
 	Environment    string
@@ -145,6 +190,11 @@ type ContainerMetricSample struct {
 	DiskMb         *float64
 	NetworkRxBytes *int64
 	NetworkTxBytes *int64
+	CpuCores       *float64
+	MemoryPercent  *float64
+	RestartCount   *int
+	RequestRate    *float64
+	ResponseTimeMs *float64
 }
 
 type ContainerNetwork struct {
@@ -217,6 +267,11 @@ type Installation struct {
 	ID        string
 	Epoch     int64
 	CreatedAt time.Time
+}
+
+type MetricWatermark struct {
+	Resolution string
+	RolledUpTo time.Time
 }
 
 type Principal struct {

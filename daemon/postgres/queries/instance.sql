@@ -2,8 +2,8 @@
 INSERT INTO container_instances (
     id, definition_id, deployment_id, environment, container_id, instance_name, image_tag, image_digest,
     current_status, desired_status, replica_number, node_name, ip_address, port_mappings, resource_usage,
-    health_status, health_checks, recent_exits, healthy_since, draining_since
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+    health_status, health_checks, recent_exits, healthy_since, draining_since, resource_limits
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: GetInstance :one
@@ -28,7 +28,7 @@ UPDATE container_instances SET
     resource_usage = $8, health_status = $9, health_checks = $10, last_health_check = $11, restart_count = $12,
     recent_exits = $13, exit_code = $14, error_message = $15, restart_requested_at = $16, force = $17,
     started_at = $18, stopped_at = $19, image_tag = $20, image_digest = $21, deployment_id = $22,
-    healthy_since = $23, draining_since = $24, updated_at = now()
+    healthy_since = $23, draining_since = $24, resource_limits = $25, updated_at = now()
 WHERE id = $1;
 
 -- name: LiveInstances :many

@@ -1,0 +1,246 @@
+package postgres_test
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
+)
+
+// scaled is a workload in staging whose n replicas are live, healthy since that long.
+func scaled(t *testing.T, s *postgres.Store, n int, healthy time.Duration) (fleet.Definition, fleet.Deployment, []fleet.Instance) {
+	t.Helper()
+	definition := createDefinition(t, s, "api")
+	d := deploymentOf(definition, "staging")
+	d.After = n
+	d, err := s.CreateDeployment(system(t), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []fleet.Instance
+	for k := range n {
+		i := newInstance(d, k+1)
+		i.Current, i.Health, i.HealthySince, i.ContainerID = fleet.StatusRunning, fleet.HealthHealthy, new(time.Now().Add(-healthy)), uuid.NewString()
+		list = append(list, i)
+	}
+	list = added(t, s, list...)
+	return definition, completed(t, s, d.ID), list
+}
+
+// scalingState is that of the one workload that has policies.
+func scalingState(t *testing.T, s *postgres.Store) fleet.ScalingState {
+	t.Helper()
+	states, err := s.ScalingStates(system(t), time.Now(), fleet.Freshness{Samples: time.Minute, Posted: time.Minute})
+	if err != nil || len(states) != 1 {
+		t.Fatalf("states %+v, %v; want one", states, err)
+	}
+	return states[0]
+}
+
+// decisionOn is a decision on a deployment, as the autoscaler makes them.
+func decisionOn(d fleet.Deployment, outcome fleet.ScalingOutcome) fleet.ScalingDecision {
+	return fleet.ScalingDecision{
+		ID: uuid.Must(uuid.NewV7()).String(), DefinitionID: d.DefinitionID, DefinitionName: d.DefinitionName, Environment: d.Environment,
+		PolicyID: uuid.NewString(), PolicyName: "load", Outcome: outcome, Current: 2, Wanted: 5, Limited: 4, Unit: fleet.UnitReplicas,
+		Limit: fleet.LimitMaxReplicas, Reason: "cpu is high", Inputs: []fleet.ScalingReading{{PolicyID: "p", Metric: "cpu", Value: new(91.5), Target: new(60.0), Counted: 2, Wanted: 5}},
+		Evaluations: 1, DecidedAt: testTime, LastEvaluatedAt: testTime,
+	}
+}
+
+func TestScalingStates(t *testing.T) {
+	s, _ := open(t)
+	definition, live, list := scaled(t, s, 3, time.Minute)
+	if states, err := s.ScalingStates(system(t), time.Now(), fleet.Freshness{}); err != nil || len(states) != 0 {
+		t.Fatalf("without a policy: %+v, %v", states, err)
+	}
+	p := createPolicy(t, s, policyOf(definition, "load"))
+	off := policyOf(definition, "off")
+	off.Rules.Metric, off.Enabled = grammar.MetricRequestRate, false
+	createPolicy(t, s, off)
+	sampled(t, s, list[0], time.Now().Add(-time.Second), 80, 50, 3, 20)
+	sampled(t, s, list[0], time.Now().Add(-2*time.Second), 60, 50, 3, 20)
+	sampled(t, s, list[1], time.Now().Add(-2*time.Minute), 99, 99, 99, 99) // too old
+	for k, change := range map[int]func(*fleet.Instance){
+		1: func(i *fleet.Instance) { i.HealthySince = new(time.Now()) }, // has not proved itself
+		2: func(i *fleet.Instance) { i.Desired = fleet.StatusStopped },  // a user's wish
+	} {
+		if _, err := s.UpdateInstance(system(t), list[k].ID, func(i *fleet.Instance) ([]fleet.Event, error) { change(i); return nil, nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := scalingState(t, s)
+	if got.Workload != live.Workload() || got.Target.ID != live.ID || got.Replicas != 3 || got.Busy != "" || got.Range != definition.Scaling || got.Limits != definition.Resources {
+		t.Errorf("state %+v", got)
+	}
+	if len(got.Policies) != 1 || got.Policies[0].ID != p.ID {
+		t.Errorf("policies %+v, want the one that is enabled", got.Policies)
+	}
+	want := []fleet.ScalingInstance{
+		{ID: list[0].ID, Settled: true, Values: map[fleet.MetricKey]float64{keyCPU: 70}},
+		{ID: list[1].ID},
+	}
+	if !reflect.DeepEqual(got.Instances, want) {
+		t.Errorf("instances %+v, want %+v", got.Instances, want)
+	}
+}
+
+func TestRecordScaling(t *testing.T) {
+	s, _ := open(t)
+	definition, live, _ := scaled(t, s, 2, time.Minute)
+	createPolicy(t, s, policyOf(definition, "load"))
+	next := live.Scaled(4, "cpu is high")
+	next.ID = uuid.Must(uuid.NewV7()).String()
+	d := decisionOn(live, fleet.OutcomeScaledUp)
+	d.DeploymentID = next.ID
+	at := time.Now()
+	record := fleet.ScalingRecord{Workload: live.Workload(), Base: live.ID, At: at, Decisions: []fleet.ScalingDecision{d},
+		Recommendations: []fleet.Recommendation{{At: testTime, Replicas: 4}}, Deployment: &next}
+	if err := s.RecordScaling(system(t), record); err != nil {
+		t.Fatal(err)
+	}
+	got := scalingState(t, s)
+	if got.Busy != next.ID || !got.Scaling || got.Replicas != 4 || got.Target.Before != 2 {
+		t.Errorf("afterwards %+v", got)
+	}
+	if len(got.Recommendations) != 1 || got.Recommendations[0].Replicas != 4 || !got.Recommendations[0].At.Equal(testTime) {
+		t.Errorf("recommendations %+v", got.Recommendations)
+	}
+	if len(got.Changes) != 1 || got.Changes[0].Before != 2 || got.Changes[0].After != 4 {
+		t.Errorf("changes %+v", got.Changes)
+	}
+	if latest, err := s.LatestDecisions(system(t)); err != nil || len(latest) != 0 {
+		t.Errorf("latest decisions %+v, %v; want none of long ago", latest, err)
+	}
+	list, err := s.ListScalingDecisions(system(t), fleet.ScalingDecisionFilter{}, fleet.Page{})
+	if err != nil || len(list.Items) != 1 || !reflect.DeepEqual(list.Items[0], d) {
+		t.Errorf("decisions %+v, %v; want %+v", list.Items, err, d)
+	}
+	events, err := s.ListEvents(system(t), fleet.EventFilter{Type: fleet.EventScaled}, fleet.Page{})
+	if err != nil || len(events.Items) != 1 || events.Items[0].Source != fleet.SourceScheduler || events.Items[0].DeploymentID != next.ID {
+		t.Errorf("events %+v, %v", events.Items, err)
+	}
+
+	stale := record
+	other, another := live.Scaled(7, ""), decisionOn(live, fleet.OutcomeScaledUp)
+	stale.Deployment, stale.Decisions, stale.Recommendations = &other, []fleet.ScalingDecision{another}, []fleet.Recommendation{}
+	wantKind(t, s.RecordScaling(system(t), stale), fleet.ErrConflict)
+	if again := scalingState(t, s); again.Busy != next.ID || len(again.Recommendations) != 1 {
+		t.Errorf("a stale evaluation left %+v", again)
+	}
+
+	longer := fleet.ScalingRecord{Workload: live.Workload(), Base: next.ID, At: at, Prolonged: []fleet.ProlongedDecision{{ID: d.ID, More: 9, At: at}}}
+	if err := s.RecordScaling(system(t), longer); err != nil {
+		t.Fatal(err)
+	}
+	latest, err := s.LatestDecisions(system(t))
+	if err != nil || len(latest) != 0 {
+		t.Errorf("latest decisions %+v, %v", latest, err)
+	}
+	if list, err = s.ListScalingDecisions(system(t), fleet.ScalingDecisionFilter{}, fleet.Page{}); err != nil || list.Items[0].Evaluations != 10 {
+		t.Errorf("decisions %+v, %v; want ten evaluations", list.Items, err)
+	}
+}
+
+// A scaling that was superseded is no change of its own, and one that failed is told.
+func TestScalingChanges(t *testing.T) {
+	s, _ := open(t)
+	definition, live, _ := scaled(t, s, 2, time.Minute)
+	createPolicy(t, s, policyOf(definition, "load"))
+	for _, n := range []int{3, 5} {
+		if _, err := s.CreateDeployment(system(t), live.Scaled(n, "")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := scalingState(t, s)
+	if len(got.Changes) != 1 || got.Changes[0].After != 5 || got.FailedAt != nil {
+		t.Errorf("changes %+v, failed at %v", got.Changes, got.FailedAt)
+	}
+	_, err := s.UpdateDeployment(system(t), got.Busy, func(d *fleet.Deployment) ([]fleet.Event, error) {
+		d.Status = fleet.DeploymentFailed
+		return nil, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got = scalingState(t, s); len(got.Changes) != 0 || got.FailedAt == nil || got.Replicas != 2 || got.Busy != "" {
+		t.Errorf("after a failure %+v", got)
+	}
+}
+
+// TestDeploymentKeepsReplicas: where a policy owns their number, a deployment that
+// names none keeps it, within the definition's range.
+func TestDeploymentKeepsReplicas(t *testing.T) {
+	s, _ := open(t)
+	definition, live, _ := scaled(t, s, 3, time.Minute)
+	next := func(limit int) int {
+		t.Helper()
+		d := live
+		d.ID, d.Type, d.After, d.KeepReplicas, d.Status = "", fleet.TypeDeploy, 1, true, fleet.DeploymentInProgress
+		d.Spec.Scaling = fleet.Scaling{MinReplicas: 1, MaxReplicas: limit}
+		d, err := s.CreateDeployment(system(t), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.After
+	}
+	if n := next(10); n != 1 {
+		t.Errorf("%d replicas where no policy owns their number", n)
+	}
+	completed(t, s, idOf(load(t, s, live.Workload()).Target))
+	p := createPolicy(t, s, policyOf(definition, "load"))
+	if _, err := s.CreateDeployment(system(t), live.Scaled(5, "")); err != nil {
+		t.Fatal(err)
+	}
+	if n := next(10); n != 5 {
+		t.Errorf("%d replicas, want the 5 that are on their way", n)
+	}
+	if n := next(4); n != 4 {
+		t.Errorf("%d replicas, want the most that the definition allows, 4", n)
+	}
+	if _, err := s.UpdateScalingPolicy(system(t), p.ID, func(p *fleet.ScalingPolicy) error { p.Enabled = false; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if n := next(10); n != 1 {
+		t.Errorf("%d replicas although the policy is disabled", n)
+	}
+}
+
+// TestGrantedLimits: what a vertical policy has set holds as long as there is the policy.
+func TestGrantedLimits(t *testing.T) {
+	s, _ := open(t)
+	definition, live, list := scaled(t, s, 1, time.Minute)
+	p := createPolicy(t, s, resizing(definition, "memory", grammar.MetricMemory))
+	grant := func(r fleet.Resources) {
+		t.Helper()
+		if err := s.RecordScaling(system(t), fleet.ScalingRecord{Workload: live.Workload(), Base: live.ID, At: testTime, Limits: &r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	grant(fleet.Resources{Memory: "96Mi"})
+	grant(fleet.Resources{CPU: "2"}) // of a policy that there is no more
+	if got := load(t, s, live.Workload()).Limits; got != (fleet.Resources{Memory: "96Mi"}) {
+		t.Errorf("granted %+v, want memory alone", got)
+	}
+	state := scalingState(t, s)
+	if state.Limits.Memory != "96Mi" || state.Resized == nil || !state.Resized.Equal(testTime) {
+		t.Errorf("limits %+v, resized at %v", state.Limits, state.Resized)
+	}
+	got, err := s.UpdateInstance(system(t), list[0].ID, func(i *fleet.Instance) ([]fleet.Event, error) {
+		i.Limits = &state.Limits
+		return nil, nil
+	})
+	if err != nil || got.Limits == nil || *got.Limits != state.Limits {
+		t.Errorf("the instance may use %+v, %v", got.Limits, err)
+	}
+	if err := s.DeleteScalingPolicy(system(t), p.ID); err != nil {
+		t.Fatal(err)
+	}
+	if got := load(t, s, live.Workload()).Limits; got != (fleet.Resources{}) {
+		t.Errorf("granted %+v without a policy", got)
+	}
+}

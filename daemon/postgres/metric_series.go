@@ -1,0 +1,265 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres/dbsqlc"
+)
+
+const (
+	fiveMinutes = 5 * time.Minute
+	// maxSeriesPoints bounds the steps of one series of a workload.
+	maxSeriesPoints = 20_000
+	// maxPostedPoints bounds what is read of posted metrics at once.
+	maxPostedPoints = 20_000
+)
+
+// metricSpan is a part of a range and the table that tells of it.
+type metricSpan struct {
+	source   metricSource
+	from, to time.Time
+}
+
+// metricSource is a table of samples or roll-ups.
+type metricSource struct{ table, at, columns string }
+
+var (
+	fromSamples = metricSource{"container_metric_samples", "collected_at",
+		"1 AS samples, cpu_percent, cpu_cores, memory_mb, memory_percent, disk_mb, network_rx_bytes, network_tx_bytes, restart_count, request_rate, response_time_ms"}
+	fromRollups5m = metricSource{"container_metric_rollups_5m", "bucket_at", rollupColumns}
+	fromRollups1h = metricSource{"container_metric_rollups_1h", "bucket_at", rollupColumns}
+)
+
+const rollupColumns = "samples, cpu_percent_avg AS cpu_percent, cpu_cores_avg AS cpu_cores, memory_mb_avg AS memory_mb, memory_percent_avg AS memory_percent, " +
+	"disk_mb, network_rx_bytes, network_tx_bytes, restart_count, request_rate_avg AS request_rate, response_time_ms_avg AS response_time_ms"
+
+// metricSpans divides a range: the coarsest source that is fine enough for the step
+// and made already, and where nothing finer is kept any more, what there is.
+func metricSpans(from, to time.Time, step time.Duration, have dbsqlc.MetricSourcesRow) []metricSpan {
+	hours, fives := have.Rollups5mSince, have.SamplesSince
+	if step%time.Hour == 0 {
+		hours = later(hours, have.RolledUp1h)
+	}
+	if step%fiveMinutes == 0 {
+		fives = later(fives, have.RolledUp5m)
+	}
+	hours = earlier(hours, have.RolledUp1h)
+	fives = later(earlier(fives, have.RolledUp5m), hours)
+	var spans []metricSpan
+	for _, s := range []metricSpan{{fromRollups1h, from, earlier(hours, to)}, {fromRollups5m, later(from, hours), earlier(fives, to)}, {fromSamples, later(from, fives), to}} {
+		if s.from.Before(s.to) {
+			spans = append(spans, s)
+		}
+	}
+	return spans
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// seriesQuery is the query of means by instance and step over spans. who is the
+// condition on instance_id; args are its arguments, and the query's come after them.
+func seriesQuery(spans []metricSpan, step time.Duration, who string, args []any) (string, []any) {
+	args = append(args, step.Seconds())
+	bin := fmt.Sprintf("make_interval(secs => $%d)", len(args))
+	parts := make([]string, len(spans))
+	for k, s := range spans {
+		args = append(args, s.from, s.to)
+		parts[k] = fmt.Sprintf("SELECT instance_id, date_bin(%s, %s, 'epoch') AS at, %s FROM %s WHERE %s AND %s >= $%d AND %s < $%d",
+			bin, s.source.at, s.source.columns, s.source.table, who, s.source.at, len(args)-1, s.source.at, len(args))
+	}
+	return `SELECT instance_id, at, ` + mean("cpu_percent") + `, ` + mean("cpu_cores") + `, ` + mean("memory_mb") + `, ` + mean("memory_percent") + `,
+	max(disk_mb), max(network_rx_bytes), max(network_tx_bytes), max(restart_count), ` + mean("request_rate") + `,
+	coalesce(sum(response_time_ms * samples) FILTER (WHERE request_rate > 0) / sum(samples) FILTER (WHERE request_rate > 0), max(response_time_ms))
+FROM (` + strings.Join(parts, "\nUNION ALL\n") + `) s GROUP BY instance_id, at ORDER BY instance_id, at`, args
+}
+
+// mean weighs by the samples that have the column.
+func mean(column string) string {
+	return fmt.Sprintf("sum(%s * samples) / sum(samples) FILTER (WHERE %s IS NOT NULL)", column, column)
+}
+
+// series reads means by instance and step, in that order.
+func (s *Store) series(ctx context.Context, from, to time.Time, step time.Duration, who string, args ...any) ([]fleet.MetricPoint, error) {
+	db, err := s.claimed(ctx, setListClaims)
+	if err != nil {
+		return nil, err
+	}
+	have, err := dbsqlc.New(db).MetricSources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	spans := metricSpans(from, to, step, have)
+	if len(spans) == 0 {
+		return nil, nil
+	}
+	query, args := seriesQuery(spans, step, who, args)
+	rows, err := db.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (p fleet.MetricPoint, err error) {
+		err = row.Scan(&p.InstanceID, &p.At, &p.CPUPercent, &p.CPUCores, &p.MemoryMB, &p.MemoryPercent, &p.DiskMB,
+			&p.NetworkRx, &p.NetworkTx, &p.Restarts, &p.RequestRate, &p.ResponseTime)
+		return p, err
+	})
+}
+
+// postedRow is the mean of a posted metric in a step.
+type postedRow struct {
+	instance, kind, name, unit string
+	at                         time.Time
+	value                      float64
+}
+
+// posted reads means of posted metrics by instance, type, name and step, in that order.
+func (s *Store) posted(ctx context.Context, from, to time.Time, step time.Duration, who string, args ...any) ([]postedRow, error) {
+	db, err := s.claimed(ctx, setListClaims)
+	if err != nil {
+		return nil, err
+	}
+	args = append(args, step.Seconds(), from, to)
+	n := len(args)
+	rows, err := db.Query(ctx, fmt.Sprintf(`
+		SELECT instance_id, metric_type, metric_name, coalesce(max(metric_unit), ''), date_bin(make_interval(secs => $%d), collected_at, 'epoch') AS at, avg(metric_value)
+		FROM container_custom_metrics WHERE %s AND collected_at >= $%d AND collected_at < $%d
+		GROUP BY instance_id, metric_type, metric_name, at ORDER BY instance_id, metric_type, metric_name, at LIMIT %d`,
+		n-2, who, n-1, n, maxPostedPoints+1), args...)
+	if err != nil {
+		return nil, err
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p postedRow, err error) {
+		err = row.Scan(&p.instance, &p.kind, &p.name, &p.unit, &p.at, &p.value)
+		return p, err
+	})
+	if err == nil && len(list) > maxPostedPoints {
+		err = fleet.FieldErrorf(fleet.ErrInvalid, "step", "there are more than %d values of posted metrics in this range; ask for a shorter one, or a larger step", maxPostedPoints)
+	}
+	return list, err
+}
+
+// Metrics implements httpapi.Store.
+func (s *Store) Metrics(ctx context.Context, r fleet.MetricRange) (fleet.InstanceMetrics, error) {
+	var m fleet.InstanceMetrics
+	if _, err := s.Instance(ctx, r.InstanceID); err != nil {
+		return m, err
+	}
+	const who = "instance_id = $1"
+	var err error
+	if m.Points, err = s.series(ctx, r.From, r.To, r.Step, who, r.InstanceID); err != nil {
+		return m, translate("read metrics", err)
+	}
+	rows, err := s.posted(ctx, r.From, r.To, r.Step, who, r.InstanceID)
+	if err != nil {
+		return m, translate("read posted metrics", err)
+	}
+	for _, p := range rows {
+		last := len(m.Posted) - 1
+		if last < 0 || m.Posted[last].Type != p.kind || m.Posted[last].Name != p.name {
+			m.Posted = append(m.Posted, fleet.PostedSeries{Type: p.kind, Name: p.name, Unit: p.unit})
+			last++
+		}
+		m.Posted[last].Points = append(m.Posted[last].Points, fleet.PostedPoint{At: p.at, Value: p.value})
+	}
+	return m, nil
+}
+
+// WorkloadSeries tells what the replicas of a workload did, for each step from one
+// time to another in which any of them reported: of each replica the mean within the
+// step, and of these the sum and the mean. Keys are found as by Readings. ErrInvalid
+// when there are more than 20,000 steps.
+func (s *Store) WorkloadSeries(ctx context.Context, w fleet.Workload, keys []fleet.MetricKey, from, to time.Time, step time.Duration) ([]fleet.WorkloadPoint, error) {
+	if step < time.Second || to.Sub(from)/step > maxSeriesPoints {
+		return nil, fleet.FieldErrorf(fleet.ErrInvalid, "step", "a series has steps of a second at least, and %d of them at most; ask for a shorter range, or a larger step", maxSeriesPoints)
+	}
+	const who = "instance_id IN (SELECT id FROM container_instances WHERE definition_id = $1 AND environment = $2)"
+	points, err := s.series(ctx, from, to, step, who, w.DefinitionID, w.Environment)
+	if err != nil {
+		return nil, translate("read metrics", err)
+	}
+	names := postedNames(keys)
+	posted, err := s.posted(ctx, from, to, step, who+" AND metric_name = ANY ($3)", w.DefinitionID, w.Environment, names)
+	if err != nil {
+		return nil, translate("read posted metrics", err)
+	}
+	return workloadPoints(points, posted, keys), nil
+}
+
+// workloadPoints puts together what the instances tell.
+func workloadPoints(points []fleet.MetricPoint, posted []postedRow, keys []fleet.MetricKey) []fleet.WorkloadPoint {
+	steps := make(map[int64]map[string]map[fleet.MetricKey]float64)
+	of := func(at time.Time, instance string) map[fleet.MetricKey]float64 {
+		instances := steps[at.UnixNano()]
+		if instances == nil {
+			instances = make(map[string]map[fleet.MetricKey]float64)
+			steps[at.UnixNano()] = instances
+		}
+		if instances[instance] == nil {
+			instances[instance] = make(map[fleet.MetricKey]float64, len(keys))
+		}
+		return instances[instance]
+	}
+	for _, p := range points {
+		values := of(p.At, p.InstanceID)
+		for key, v := range measuredValues(orNaN(p.CPUPercent), orNaN(p.MemoryPercent), orNaN(p.RequestRate), orNaN(p.ResponseTime)) {
+			if !math.IsNaN(v) {
+				values[key] = v
+			}
+		}
+	}
+	for _, p := range posted {
+		for _, key := range postedKeys(p.kind, p.name) {
+			of(p.at, p.instance)[key] = p.value
+		}
+	}
+	series := make([]fleet.WorkloadPoint, 0, len(steps))
+	for at, instances := range steps {
+		series = append(series, workloadPoint(time.Unix(0, at).UTC(), instances, keys))
+	}
+	slices.SortFunc(series, func(a, b fleet.WorkloadPoint) int { return a.At.Compare(b.At) })
+	return series
+}
+
+func workloadPoint(at time.Time, instances map[string]map[fleet.MetricKey]float64, keys []fleet.MetricKey) fleet.WorkloadPoint {
+	p := fleet.WorkloadPoint{At: at, Instances: len(instances), Values: make(map[fleet.MetricKey]fleet.WorkloadValue, len(keys))}
+	for _, key := range keys {
+		var v fleet.WorkloadValue
+		for _, values := range instances {
+			if x, ok := values[key]; ok {
+				v.Instances++
+				v.Sum += x
+			}
+		}
+		if v.Instances > 0 {
+			v.Mean = v.Sum / float64(v.Instances)
+			p.Values[key] = v
+		}
+	}
+	return p
+}
+
+func orNaN(v *float64) float64 {
+	if v == nil {
+		return math.NaN()
+	}
+	return *v
+}

@@ -1,0 +1,356 @@
+package postgres_test
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
+)
+
+var (
+	keyCPU    = fleet.MetricKey{Metric: grammar.MetricCPU}
+	keyMemory = fleet.MetricKey{Metric: grammar.MetricMemory}
+	keyRate   = fleet.MetricKey{Metric: grammar.MetricRequestRate}
+	keyTime   = fleet.MetricKey{Metric: grammar.MetricResponseTime}
+	keyQueue  = fleet.MetricKey{Metric: grammar.MetricCustom, Name: "queue"}
+	allKeys   = []fleet.MetricKey{keyCPU, keyMemory, keyRate, keyTime, keyQueue}
+)
+
+// replicas are running instances of one new workload.
+func replicas(t testing.TB, s *postgres.Store, name string, n int) (fleet.Deployment, []fleet.Instance) {
+	t.Helper()
+	d := deployed(t, s, createDefinition(t, s, name), "staging")
+	list := make([]fleet.Instance, n)
+	for k := range list {
+		list[k] = newInstance(d, k+1)
+		list[k].Current, list[k].ContainerID = fleet.StatusRunning, name+"-container-"+string(rune('a'+k))
+	}
+	return d, added(t, s, list...)
+}
+
+// sampled writes a sample with values for CPU, memory, request rate and response time.
+func sampled(t testing.TB, s *postgres.Store, i fleet.Instance, at time.Time, cpu, memory, rate, response float64) {
+	t.Helper()
+	err := s.RecordSamples(system(t), []fleet.Sample{{
+		InstanceID: i.ID, Environment: i.Environment, At: at, CPUPercent: &cpu, CPUCores: new(cpu / 100), MemoryMB: &memory, MemoryPercent: new(memory / 2),
+		DiskMB: new(7.0), NetworkRx: new(int64(10)), NetworkTx: new(int64(20)), Restarts: new(1), RequestRate: &rate, ResponseTime: &response,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func post(t testing.TB, s *postgres.Store, i fleet.Instance, kind, name string, value float64, at time.Time) {
+	t.Helper()
+	if err := s.PostMetrics(system(t), i.ID, []fleet.PostedMetric{{Type: kind, Name: name, Value: value, At: at}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMetricTargets(t *testing.T) {
+	s, db := open(t)
+	_, list := replicas(t, s, "api", 2)
+	targets, err := s.MetricTargets(system(t))
+	if err != nil || len(targets) != 2 {
+		t.Fatalf("targets %+v, %v", targets, err)
+	}
+	want := fleet.MetricTarget{InstanceID: list[0].ID, Environment: "staging", ContainerID: list[0].ContainerID, CPULimit: 0.5, MemoryLimit: 64 << 20}
+	if targets[0] != want {
+		t.Errorf("target %+v, want %+v", targets[0], want)
+	}
+	exec(t, connect(t, db.OwnerURL), `UPDATE container_instances SET resource_limits = '{"cpu": "2"}', current_status = CASE id WHEN $1 THEN 'running' ELSE 'stopped' END`, list[0].ID)
+	targets, err = s.MetricTargets(system(t))
+	want.CPULimit = 2
+	if err != nil || !slices.Equal(targets, []fleet.MetricTarget{want}) {
+		t.Errorf("targets %+v, %v; want the limit that a container was given later, and none that is stopped", targets, err)
+	}
+}
+
+var lately = fleet.Freshness{Samples: time.Minute, Posted: time.Minute}
+
+func TestReadings(t *testing.T) {
+	s, _ := open(t)
+	_, list := replicas(t, s, "api", 3)
+	now := time.Now()
+	sampled(t, s, list[0], now.Add(-2*time.Minute), 90, 90, 90, 90) // too old
+	sampled(t, s, list[0], now.Add(-20*time.Second), 10, 20, 0, 0)
+	sampled(t, s, list[0], now.Add(-10*time.Second), 30, 40, 4, 50)
+	sampled(t, s, list[1], now.Add(-10*time.Second), 50, 60, 0, 0)
+	post(t, s, list[1], "cpu", "cpu_percent", 80, now.Add(-5*time.Second))
+	post(t, s, list[1], "cpu", "cpu_percent", 90, now.Add(-2*time.Minute)) // too old
+	post(t, s, list[1], "cpu", "cpu_seconds", 1e9, now)
+	post(t, s, list[1], "custom", "memory_percent", 1e9, now)
+	post(t, s, list[1], "custom", "queue", 7, now)
+	var ids []string
+	for _, i := range list {
+		ids = append(ids, i.ID)
+	}
+	got, err := s.Readings(system(t), now, lately, ids, allKeys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]map[fleet.MetricKey]float64{
+		list[0].ID: {keyCPU: 20, keyMemory: 15, keyRate: 2, keyTime: 50},
+		list[1].ID: {keyCPU: 80, keyMemory: 30, keyRate: 0, keyTime: 0, keyQueue: 7},
+	}
+	if !maps.EqualFunc(got, want, maps.Equal[map[fleet.MetricKey]float64, map[fleet.MetricKey]float64]) {
+		t.Errorf("readings are\n%v, want\n%v", got, want)
+	}
+	got, err = s.Readings(system(t), now, lately, ids, []fleet.MetricKey{keyQueue})
+	if err != nil || len(got) != 1 || len(got[list[1].ID]) != 1 || got[list[1].ID][keyQueue] != 7 {
+		t.Errorf("readings of one key are %v, %v", got, err)
+	}
+}
+
+func TestUnknownIsMissing(t *testing.T) {
+	s, _ := open(t)
+	_, list := replicas(t, s, "api", 1)
+	now := time.Now()
+	if err := s.RecordSamples(system(t), []fleet.Sample{{InstanceID: list[0].ID, Environment: "staging", At: now, MemoryPercent: new(3.0)}}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Readings(system(t), now, lately, []string{list[0].ID}, allKeys)
+	if err != nil || len(got[list[0].ID]) != 1 || got[list[0].ID][keyMemory] != 3 {
+		t.Errorf("readings are %v, %v; want memory alone", got, err)
+	}
+}
+
+// TestRollUp makes roll-ups from samples of two hours, twice, with a late sample between.
+func TestRollUp(t *testing.T) {
+	s, db := open(t)
+	d, list := replicas(t, s, "api", 2)
+	conn := connect(t, db.OwnerURL)
+	start := time.Now().UTC().Truncate(time.Hour).Add(-2 * time.Hour)
+	for m := range 115 {
+		at := start.Add(time.Duration(m) * time.Minute)
+		sampled(t, s, list[0], at, float64(m), 100, 1, 10)
+		sampled(t, s, list[1], at, float64(m)/2, 200, 3, 30)
+	}
+	now := start.Add(115*time.Minute + 11*time.Second)
+	usage, err := s.UsageHistory(system(t), d.Workload(), start)
+	wantUsage := func(when string) {
+		t.Helper()
+		if err != nil || len(usage) != 23 {
+			t.Fatalf("%s: %d buckets of usage, %v; want 23", when, len(usage), err)
+		}
+		if u := usage[1]; !u.At.Equal(start.Add(5*time.Minute)) || !near(u.CPUCores, 0.07) || u.MemoryMB != 200 {
+			t.Errorf("%s: the second bucket is %+v", when, u)
+		}
+	}
+	wantUsage("from samples alone")
+	rollUp(t, s, now)
+	if n := count(t, conn, "container_metric_rollups_5m"); n != 2*23 {
+		t.Errorf("%d buckets of five minutes, want 46", n)
+	}
+	if n := count(t, conn, "container_metric_rollups_1h"); n != 2 {
+		t.Errorf("%d buckets of an hour, want 2", n)
+	}
+	var cpu, highest, rate float64
+	var samples int
+	err = conn.QueryRow(t.Context(), `SELECT cpu_percent_avg, cpu_percent_max, request_rate_avg, samples FROM container_metric_rollups_1h WHERE instance_id = $1`, list[0].ID).Scan(&cpu, &highest, &rate, &samples)
+	if err != nil || !near(cpu, 29.5) || highest != 59 || rate != 1 || samples != 60 {
+		t.Errorf("the hour's mean is %v, its maximum %v, its rate %v, of %d samples, %v", cpu, highest, rate, samples, err)
+	}
+	exec(t, conn, `DELETE FROM container_metric_samples WHERE collected_at < $1`, start.Add(time.Hour)) // roll-ups alone tell of it
+	usage, err = s.UsageHistory(system(t), d.Workload(), start)
+	wantUsage("from roll-ups and samples")
+
+	sampled(t, s, list[0], start.Add(112*time.Minute+30*time.Second), 1e6, 1, 1, 1) // late, for the last bucket
+	rollUp(t, s, now.Add(5*time.Minute))
+	err = conn.QueryRow(t.Context(), `SELECT cpu_percent_max, samples FROM container_metric_rollups_5m WHERE instance_id = $1 AND bucket_at = $2`, list[0].ID, start.Add(110*time.Minute)).Scan(&highest, &samples)
+	if err != nil || highest != 1e6 || samples != 6 {
+		t.Errorf("after a late sample the maximum is %v of %d samples, %v", highest, samples, err)
+	}
+}
+
+func rollUp(t testing.TB, s *postgres.Store, now time.Time) {
+	t.Helper()
+	for {
+		more, err := s.RollUp(system(t), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !more {
+			return
+		}
+	}
+}
+
+func near(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
+
+func count(t testing.TB, conn *pgx.Conn, table string) (n int) {
+	t.Helper()
+	if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestMetrics reads one instance's metrics from samples, and from roll-ups of both kinds.
+func TestMetrics(t *testing.T) {
+	s, db := open(t)
+	_, list := replicas(t, s, "api", 2)
+	conn := connect(t, db.OwnerURL)
+	start := time.Now().UTC().Truncate(time.Hour).Add(-2 * time.Hour)
+	for m := range 120 {
+		sampled(t, s, list[0], start.Add(time.Duration(m)*time.Minute), float64(m), 100, 0, 0)
+	}
+	sampled(t, s, list[1], start, 1000, 1000, 1000, 1000) // of another
+	post(t, s, list[0], "custom", "queue", 4, start.Add(time.Minute))
+	post(t, s, list[0], "custom", "queue", 6, start.Add(2*time.Minute))
+	read := func(step time.Duration) fleet.InstanceMetrics {
+		m, err := s.Metrics(system(t), fleet.MetricRange{InstanceID: list[0].ID, From: start, To: start.Add(2 * time.Hour), Step: step})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	check := func(when string, step time.Duration, points int, second float64) {
+		t.Helper()
+		m := read(step)
+		if len(m.Points) != points || !m.Points[1].At.Equal(start.Add(step)) || !near(*m.Points[1].CPUPercent, second) || *m.Points[1].NetworkTx != 20 || *m.Points[1].DiskMB != 7 {
+			t.Errorf("%s, by %s: %d points, the second %+v; want %d with %v", when, step, len(m.Points), m.Points[1], points, second)
+		}
+		if len(m.Posted) != 1 || m.Posted[0].Name != "queue" || step == time.Hour && (len(m.Posted[0].Points) != 1 || m.Posted[0].Points[0].Value != 5) {
+			t.Errorf("%s, by %s: posted are %+v", when, step, m.Posted)
+		}
+	}
+	check("from samples", time.Minute, 120, 1)
+	check("from samples", 5*time.Minute, 24, 7)
+	check("from samples", time.Hour, 2, 89.5)
+	rollUp(t, s, start.Add(2*time.Hour+time.Minute))
+	check("with roll-ups", time.Minute, 120, 1)
+	exec(t, conn, `DELETE FROM container_metric_samples`)
+	check("from roll-ups", 5*time.Minute, 24, 7)
+	exec(t, conn, `DELETE FROM container_metric_rollups_5m`)
+	check("from roll-ups", time.Hour, 2, 89.5)
+
+	_, err := s.Metrics(as(t, s, developer, "production"), fleet.MetricRange{InstanceID: list[0].ID, From: start, To: start.Add(time.Hour), Step: time.Hour})
+	wantKind(t, err, fleet.ErrNotFound)
+}
+
+func TestWorkloadSeries(t *testing.T) {
+	s, _ := open(t)
+	d, list := replicas(t, s, "api", 2)
+	_, others := replicas(t, s, "web", 1)
+	start := time.Now().UTC().Truncate(time.Hour).Add(-time.Hour)
+	sampled(t, s, list[0], start.Add(time.Second), 10, 10, 1, 0)
+	sampled(t, s, list[0], start.Add(2*time.Second), 20, 10, 1, 0)
+	sampled(t, s, list[1], start.Add(time.Second), 45, 10, 1, 0)
+	sampled(t, s, others[0], start.Add(time.Second), 1e6, 10, 1, 0)
+	sampled(t, s, list[1], start.Add(61*time.Second), 50, 10, 1, 0)
+	post(t, s, list[1], "cpu", "cpu_percent", 85, start.Add(70*time.Second))
+	series, err := s.WorkloadSeries(system(t), d.Workload(), []fleet.MetricKey{keyCPU, keyQueue}, start, start.Add(time.Hour), time.Minute)
+	if err != nil || len(series) != 2 {
+		t.Fatalf("series %+v, %v", series, err)
+	}
+	if p := series[0]; !p.At.Equal(start) || p.Instances != 2 || len(p.Values) != 1 || p.Values[keyCPU] != (fleet.WorkloadValue{Instances: 2, Sum: 60, Mean: 30}) {
+		t.Errorf("first point %+v", p)
+	}
+	if p := series[1]; !p.At.Equal(start.Add(time.Minute)) || p.Instances != 1 || p.Values[keyCPU] != (fleet.WorkloadValue{Instances: 1, Sum: 85, Mean: 85}) {
+		t.Errorf("second point %+v", p)
+	}
+	_, err = s.WorkloadSeries(system(t), d.Workload(), nil, start, start.Add(time.Hour), time.Millisecond)
+	wantKind(t, err, fleet.ErrInvalid)
+}
+
+func TestPostMetrics(t *testing.T) {
+	s, db := open(t)
+	_, list := replicas(t, s, "api", 1)
+	conn := connect(t, db.OwnerURL)
+	metrics := []fleet.PostedMetric{
+		{Type: "custom", Name: "queue", Value: 1, Unit: "jobs", Labels: map[string]string{"a": "b"}, At: time.Now()},
+		{Type: "memory", Name: "heap", Value: 2, At: time.Now()},
+	}
+	ctx := keyed(as(t, s, monitoring, "staging"), "k", "f")
+	for range 2 { // the second repeats the first
+		if err := s.PostMetrics(ctx, list[0].ID, metrics); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var n int
+	err := conn.QueryRow(t.Context(), `SELECT count(*) FROM container_metrics WHERE instance_id = $1 AND (metric_name, metric_unit, labels) = ('queue', 'jobs', '{"a": "b"}')
+		OR (metric_name = 'heap' AND metric_unit IS NULL AND metric_value = 2)`, list[0].ID).Scan(&n)
+	if err != nil || n != 2 {
+		t.Errorf("%d rows, %v; want both, once", n, err)
+	}
+	wantKind(t, s.PostMetrics(keyed(ctx, "k", "g"), list[0].ID, metrics), fleet.ErrIdempotencyMismatch)
+	wantKind(t, s.PostMetrics(as(t, s, monitoring, "production"), list[0].ID, metrics), fleet.ErrNotFound)
+	wantKind(t, s.PostMetrics(as(t, s, developer, "staging"), list[0].ID, metrics), fleet.ErrForbidden)
+	wantKind(t, s.PostMetrics(system(t), definitionID, metrics), fleet.ErrNotFound)
+	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		wantKind(t, s.PostMetrics(system(t), list[0].ID, []fleet.PostedMetric{metrics[0], {Type: "custom", Name: "bad", Value: v, At: time.Now()}}), fleet.ErrInvalid)
+	}
+	if n := count(t, conn, "container_custom_metrics"); n != 2 {
+		t.Errorf("%d rows after refusals, want 2", n)
+	}
+}
+
+func TestRecordUsage(t *testing.T) {
+	s, _ := open(t)
+	_, list := replicas(t, s, "api", 2)
+	want := fleet.Usage{CPUPercent: 12.5, MemoryMB: 30, DiskMB: 1}
+	before, err := s.Instance(system(t), list[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RecordUsage(system(t), map[string]fleet.Usage{list[0].ID: want, definitionID: {}}); err != nil {
+		t.Fatal(err)
+	}
+	after, err := s.Instance(system(t), list[0].ID)
+	if err != nil || after.Usage != want || !after.UpdatedAt.Equal(before.UpdatedAt) {
+		t.Errorf("usage is %+v, updated at %v, %v", after.Usage, after.UpdatedAt, err)
+	}
+}
+
+// TestDropMetrics drops the oldest partitions, one by one, and never the last day or
+// what is not rolled up.
+func TestDropMetrics(t *testing.T) {
+	s, db := open(t)
+	conn := connect(t, db.OwnerURL)
+	now := time.Now().UTC()
+	day := func(back int) time.Time { return now.Truncate(24*time.Hour).AddDate(0, 0, -back) }
+	for n := range 5 {
+		for _, parent := range []string{"container_metric_samples", "container_custom_metrics", "container_metric_rollups_5m"} {
+			exec(t, conn, `SELECT wedsync_make_metric_partition($1, $2, $3, $4)`, parent, day(n).Format("20060102"), day(n), day(n-1))
+		}
+	}
+	dropAll := func(keep fleet.MetricRetention) (names []string) {
+		t.Helper()
+		for {
+			name, err := s.DropMetrics(system(t), keep)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == "" {
+				return names
+			}
+			names = append(names, name)
+		}
+	}
+	all := fleet.MetricRetention{Samples: now, Rollups5m: now, Rollups1h: now}
+	if names := dropAll(all); len(names) > 0 {
+		t.Errorf("dropped %v, of which nothing was rolled up", names)
+	}
+	exec(t, conn, `INSERT INTO metric_watermarks VALUES ('5m', now()), ('1h', now())`)
+	want := []string{"container_custom_metrics_" + day(4).Format("20060102"), "container_metric_samples_" + day(4).Format("20060102")}
+	if names := dropAll(fleet.MetricRetention{Samples: day(3), Rollups5m: day(9), Rollups1h: day(900)}); !slices.Equal(names, want) {
+		t.Errorf("dropped %v, want %v", names, want)
+	}
+	if names := dropAll(all); len(names) != 2*2+3 {
+		t.Errorf("dropped %v, want all but of the last day", names)
+	}
+	if err := s.Maintain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, conn, `pg_inherits WHERE inhparent = 'container_metric_samples'::regclass`); n != 16 {
+		t.Errorf("%d partitions, want yesterday's, today's and a fortnight's", n)
+	}
+}

@@ -1,0 +1,96 @@
+-- ReplicasOwned says whether a policy decides on a workload's number of replicas.
+-- name: ReplicasOwned :one
+SELECT EXISTS (
+    SELECT FROM scaling_policies p
+    WHERE p.definition_id = $1 AND p.environment = $2 AND p.is_enabled AND p.scaling_type IN ('horizontal', 'scheduled')
+);
+
+-- EnabledPolicies are those that scale something that is deployed.
+-- name: EnabledPolicies :many
+SELECT sqlc.embed(p), def.name AS definition_name, def.scaling_config
+FROM scaling_policies p JOIN container_definitions def ON def.id = p.definition_id AND def.is_active
+WHERE p.is_enabled AND EXISTS (
+    SELECT FROM workloads w
+    WHERE w.definition_id = p.definition_id AND w.environment = p.environment AND w.target_deployment_id IS NOT NULL
+)
+ORDER BY p.definition_id, p.environment, p.policy_name;
+
+-- ScalingWorkloads are the workloads that have policies, with what is wanted of them.
+-- name: ScalingWorkloads :many
+SELECT w.resource_limits, w.resized_at, w.live_deployment_id, sqlc.embed(d), def.name AS definition_name
+FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
+JOIN workloads w ON w.definition_id = k.definition_id AND w.environment = k.environment
+JOIN deployment_history d ON d.id = w.target_deployment_id
+JOIN container_definitions def ON def.id = w.definition_id
+WHERE NOT d.is_removal;
+
+-- ScalingRecommendations are what was recommended for them lately.
+-- name: ScalingRecommendations :many
+SELECT s.* FROM scaling_states s
+JOIN (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
+    ON s.definition_id = k.definition_id AND s.environment = k.environment;
+
+-- ScalingEnds are their last scalings that ended by themselves.
+-- name: ScalingEnds :many
+SELECT DISTINCT ON (d.definition_id, d.environment) d.definition_id, d.environment, d.deployment_status, d.completed_at
+FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
+JOIN deployment_history d ON d.definition_id = k.definition_id AND d.environment = k.environment
+WHERE d.deployment_type = 'scale' AND d.deployment_status <> 'in_progress' AND d.superseded_by_id IS NULL
+ORDER BY d.definition_id, d.environment, d.id DESC;
+
+-- ScalingInstances are the replicas of such workloads that are in service, and whether they have proved themselves.
+-- name: ScalingInstances :many
+SELECT i.id, i.definition_id, i.environment,
+    (i.current_status = 'running' AND i.health_status = 'healthy' AND i.healthy_since IS NOT NULL
+        AND i.healthy_since <= sqlc.arg('at')::timestamptz
+            - make_interval(secs => coalesce((d.rollout_config ->> 'min_healthy_time')::float8, 0)))::boolean AS settled
+FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
+JOIN workloads w ON w.definition_id = k.definition_id AND w.environment = k.environment
+JOIN container_instances i ON i.definition_id = w.definition_id AND i.environment = w.environment
+JOIN deployment_history d ON d.id = i.deployment_id
+WHERE i.current_status <> 'terminated' AND i.desired_status = 'running' AND i.draining_since IS NULL
+    AND i.deployment_id IN (w.live_deployment_id, w.target_deployment_id)
+ORDER BY i.id;
+
+-- ScalingChanges are their changes of the number of replicas that were not superseded.
+-- name: ScalingChanges :many
+SELECT d.definition_id, d.environment, d.started_at, d.instances_before, d.instances_after
+FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
+JOIN deployment_history d ON d.definition_id = k.definition_id AND d.environment = k.environment
+WHERE d.deployment_type = 'scale' AND d.deployment_status IN ('in_progress', 'completed')
+    AND d.started_at >= sqlc.arg('since')::timestamptz AND d.instances_before <> d.instances_after
+ORDER BY d.id;
+
+-- name: SetRecommendations :exec
+INSERT INTO scaling_states (definition_id, environment, recommendations) VALUES ($1, $2, $3)
+ON CONFLICT (definition_id, environment) DO UPDATE SET recommendations = excluded.recommendations, updated_at = now();
+
+-- name: SetLimits :exec
+UPDATE workloads SET resource_limits = $3, resized_at = sqlc.arg('at')::timestamptz, updated_at = now()
+WHERE definition_id = $1 AND environment = $2;
+
+-- name: InsertDecision :exec
+INSERT INTO scaling_decisions (
+    id, definition_id, environment, policy_id, policy_name, outcome, current_value, wanted_value, limited_value, unit,
+    limited_by, reason, inputs, deployment_id, evaluations, decided_at, last_evaluated_at
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17);
+
+-- ProlongDecision counts equal evaluations that followed.
+-- name: ProlongDecision :exec
+UPDATE scaling_decisions SET evaluations = evaluations + sqlc.arg('more')::int, last_evaluated_at = sqlc.arg('at')::timestamptz
+WHERE id = $1;
+
+-- LatestDecisions are the last ones of workloads, one for each unit.
+-- name: LatestDecisions :many
+SELECT DISTINCT ON (s.definition_id, s.environment, s.unit) sqlc.embed(s), d.name AS definition_name
+FROM scaling_decisions s JOIN container_definitions d ON d.id = s.definition_id
+WHERE s.decided_at > now() - interval '1 day'
+ORDER BY s.definition_id, s.environment, s.unit, s.decided_at DESC;
+
+-- ResizedMetrics are what vertical policies of a workload resize.
+-- name: ResizedMetrics :many
+SELECT p.trigger_metric FROM scaling_policies p
+WHERE p.definition_id = $1 AND p.environment = $2 AND p.scaling_type = 'vertical';
+
+-- name: PruneDecisions :execrows
+DELETE FROM scaling_decisions WHERE last_evaluated_at < $1;
