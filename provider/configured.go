@@ -11,31 +11,34 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/client"
 )
 
-// configuredResource is the part of every resource that takes over the client
-// that the provider's Configure made.
-type configuredResource struct {
+// configured is what the provider's Configure makes: the client of the daemon, and
+// the truce between the resources of one run.
+type configured struct {
 	client *client.Client
+	truce  *truce
 }
 
+// configuredResource is the part of every resource that takes over what the
+// provider's Configure made.
+type configuredResource struct{ configured }
+
 func (r *configuredResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	r.client = providerClient(req.ProviderData, &resp.Diagnostics)
+	r.configured = providerData(req.ProviderData, &resp.Diagnostics)
 }
 
 // configuredDataSource is the same for data sources.
-type configuredDataSource struct {
-	client *client.Client
-}
+type configuredDataSource struct{ configured }
 
 func (d *configuredDataSource) Configure(_ context.Context, req datasource.ConfigureRequest, resp *datasource.ConfigureResponse) {
-	d.client = providerClient(req.ProviderData, &resp.Diagnostics)
+	d.configured = providerData(req.ProviderData, &resp.Diagnostics)
 }
 
-// providerClient is nil before the provider is configured, as during validation.
-func providerClient(data any, diags *diag.Diagnostics) *client.Client {
+// providerData is empty before the provider is configured, as during validation.
+func providerData(data any, diags *diag.Diagnostics) configured {
 	if data == nil {
-		return nil
+		return configured{}
 	}
-	c, ok := data.(*client.Client)
+	c, ok := data.(configured)
 	if !ok {
 		diags.AddError("Unexpected provider data", fmt.Sprintf("Got %T instead of a client. This is an error in the provider; please report it.", data))
 	}

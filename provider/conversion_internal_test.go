@@ -104,6 +104,8 @@ func TestConversionsLeaveNothingOut(t *testing.T) {
 		"instance":   instanceFromAPI(filled[api.Instance](t)),
 		"deployment": deploymentFromAPI(filled[api.Deployment](t)),
 		"route":      routeFromAPI(filled[api.Route](t)),
+		"policy":     scalingPolicyFromAPI(filled[api.ScalingPolicy](t)),
+		"decision":   scalingDecisionFromAPI(filled[api.ScalingDecision](t)),
 		"service":    serviceFromAPI(filled[api.Service](t)),
 	}
 	for name, model := range models {
@@ -164,6 +166,11 @@ func TestRequestsCarryEveryField(t *testing.T) {
 	sameJSON(t, updateRouteRequest(routeFromAPI(route)), route, jsonNames(api.UpdateRouteRequest{})...)
 	sameJSON(t, routeFromAPI(route).routing(), route, jsonNames(grammar.Routing{})...)
 
+	policy := filled[api.ScalingPolicy](t)
+	sameJSON(t, createScalingPolicyRequest(scalingPolicyFromAPI(policy)), policy, jsonNames(api.CreateScalingPolicyRequest{}, "cooldown_period")...)
+	sameJSON(t, updateScalingPolicyRequest(scalingPolicyFromAPI(policy)), policy, jsonNames(api.UpdateScalingPolicyRequest{}, "cooldown_period")...)
+	sameRules(t, policy)
+
 	discovery := filled[api.DiscoverRequest](t)
 	sameJSON(t, serviceDataSourceModel{
 		serviceModel: serviceModel{Environment: types.StringValue(discovery.Environment)}, IsHealthy: types.BoolPointerValue(discovery.Filters.IsHealthy),
@@ -185,6 +192,65 @@ func TestRequestsCarryEveryField(t *testing.T) {
 		t.Fatal(diags, more)
 	}
 	sameJSON(t, request, wanted, jsonNames(wanted)...)
+}
+
+// sameRules checks that the grammar is shown every rule of a configuration.
+func sameRules(t *testing.T, p api.ScalingPolicy) {
+	t.Helper()
+	var r rulesReader
+	want := grammar.Scaling{
+		Type: p.ScalingType, Metric: p.TriggerMetric, MetricName: p.MetricName, Target: p.TargetValue, ScaleUpThreshold: p.ScaleUpThreshold, ScaleDownThreshold: p.ScaleDownThreshold,
+		ScaleUpAdjustment: p.ScaleUpAdjustment, ScaleDownAdjustment: p.ScaleDownAdjustment, MinReplicas: p.MinReplicas, MaxReplicas: p.MaxReplicas,
+		ScaleUpCooldown: p.ScaleUpCooldown, ScaleDownCooldown: p.ScaleDownCooldown, StabilizationWindow: p.StabilizationWindow,
+		MaxScaleUp: p.MaxScaleUp, MaxScaleDown: p.MaxScaleDown, ScalePeriod: p.ScalePeriod, MinLimit: p.MinLimit, MaxLimit: p.MaxLimit,
+		ScheduleStart: p.ScheduleStart, ScheduleEnd: p.ScheduleEnd, TimeZone: p.TimeZone,
+	}
+	if got := r.rules(scalingPolicyResourceModel{scalingPolicyModel: scalingPolicyFromAPI(p)}); !reflect.DeepEqual(got, want) || len(r.unknown) > 0 {
+		t.Errorf("rules are %+v, want %+v; unknown %v", got, want, r.unknown)
+	}
+}
+
+func TestScalingPolicyDefaults(t *testing.T) {
+	for _, want := range []grammar.Scaling{
+		grammar.DefaultScaling(grammar.Horizontal, false), grammar.DefaultScaling(grammar.Horizontal, true),
+		grammar.DefaultScaling(grammar.Vertical, false), grammar.DefaultScaling(grammar.Scheduled, false),
+	} {
+		config := scalingPolicyResourceModel{scalingPolicyModel: scalingPolicyModel{ScalingType: types.StringValue(want.Type)}}
+		if want.ScaleUpCooldown > 0 && want.Type == grammar.Horizontal {
+			config.ScaleUpThreshold = types.Float64Value(1)
+		}
+		plan := config
+		planTimes(&plan, config)
+		if intOf(plan.ScaleUpCooldown) != want.ScaleUpCooldown || intOf(plan.ScaleDownCooldown) != want.ScaleDownCooldown || intOf(plan.StabilizationWindow) != want.StabilizationWindow {
+			t.Errorf("planned %v, %v and %v, want %+v", plan.ScaleUpCooldown, plan.ScaleDownCooldown, plan.StabilizationWindow, want)
+		}
+		config.ScaleUpThreshold = types.Float64Unknown()
+		if planTimes(&plan, config); !plan.ScaleUpCooldown.IsUnknown() || !plan.StabilizationWindow.IsUnknown() {
+			t.Errorf("with thresholds that are unknown %v and %v are planned", plan.ScaleUpCooldown, plan.StabilizationWindow)
+		}
+	}
+	for name, n := range map[string]int{"max_scale_up": 0, "max_scale_down": 0, "scale_period": grammar.DefaultScalePeriod} {
+		if v := defaultValue(scalingPolicyAttributes()[name]); !v.Equal(int64Value(n)) {
+			t.Errorf("%s defaults to %s, want %d", name, v, n)
+		}
+	}
+}
+
+func TestUpdateOfALeastScalingPolicyRemoves(t *testing.T) {
+	data, err := json.Marshal(updateScalingPolicyRequest(scalingPolicyFromAPI(api.ScalingPolicy{})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var members map[string]any
+	if err := json.Unmarshal(data, &members); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"trigger_metric", "metric_name", "target_value", "scale_up_threshold", "scale_down_threshold", "scale_up_adjustment", "scale_down_adjustment",
+		"min_replicas", "max_replicas", "min_limit", "max_limit", "schedule_start", "schedule_end", "time_zone"} {
+		if v, given := members[name]; !given || v != nil {
+			t.Errorf("%s is %v, want null: %s", name, v, data)
+		}
+	}
 }
 
 // The defaults that a plan shows are those of the daemon.

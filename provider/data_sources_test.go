@@ -131,6 +131,63 @@ data "wedsync_service" "none" {
 	})
 }
 
+func TestScalingDataSources(t *testing.T) {
+	at0 := time.Date(2026, 6, 6, 8, 30, 0, 0, time.UTC)
+	value := 180.5
+	config := policyConfig(targetLines) + `
+data "wedsync_scaling_policy" "by_id" { id = wedsync_scaling_policy.load.id }
+data "wedsync_scaling_policy" "by_name" {
+  definition_id = wedsync_container_definition.api.id
+  environment   = "staging"
+  policy_name   = wedsync_scaling_policy.load.policy_name
+}
+data "wedsync_scaling_policies" "of_api" {
+  definition_id = wedsync_container_definition.api.id
+  scaling_type  = wedsync_scaling_policy.load.scaling_type
+}
+data "wedsync_scaling_policies" "vertical" {
+  scaling_type = "vertical"
+  depends_on   = [wedsync_scaling_policy.load]
+}
+data "wedsync_scaling_decisions" "all" {}
+data "wedsync_scaling_decisions" "newest" { limit = 1 }
+data "wedsync_scaling_decisions" "changes" {
+  environment  = "staging"
+  changes_only = true
+  from         = "2026-06-06T08:00:00Z"
+  to           = "2026-06-06T09:00:00Z"
+}
+`
+	runSteps(t, func(f *fakeDaemon) []resource.TestStep {
+		f.change(func(f *fakeDaemon) {
+			f.decisions = []api.ScalingDecision{
+				{ID: f.id(), Environment: "staging", Outcome: api.OutcomeLimited, Current: 3, Wanted: 9, Limited: 3, Unit: "replicas", Limit: "max_replicas", Reason: "r", DecidedAt: at0, LastEvaluatedAt: at0},
+				{ID: f.id(), Environment: "staging", PolicyName: "load", Outcome: api.OutcomeScaledUp, Current: 1, Wanted: 3, Limited: 3, Unit: "replicas", Reason: "r", Evaluations: 1,
+					Inputs: []api.ScalingReading{{PolicyName: "load", Metric: "cpu", Value: &value, Counted: 1, Wanted: 3}}, DecidedAt: at0, LastEvaluatedAt: at0},
+			}
+		})
+		return []resource.TestStep{{Config: config, ConfigStateChecks: []statecheck.StateCheck{
+			has("data.wedsync_scaling_policy.by_id", at("policy_name"), knownvalue.StringExact("load")),
+			has("data.wedsync_scaling_policy.by_name", at("scale_down_cooldown"), knownvalue.Int64Exact(300)),
+			has("data.wedsync_scaling_policies.of_api", at("policies"), knownvalue.ListSizeExact(1)),
+			has("data.wedsync_scaling_policies.vertical", at("policies"), knownvalue.ListExact(nil)),
+			has("data.wedsync_scaling_decisions.all", at("decisions"), knownvalue.ListSizeExact(2)),
+			has("data.wedsync_scaling_decisions.newest", at("decisions"), knownvalue.ListPartial(map[int]knownvalue.Check{
+				0: knownvalue.ObjectPartial(map[string]knownvalue.Check{"limit": knownvalue.StringExact("max_replicas"), "policy_name": knownvalue.Null(), "inputs": knownvalue.ListExact(nil)}),
+			})),
+			has("data.wedsync_scaling_decisions.newest", at("decisions"), knownvalue.ListSizeExact(1)),
+			has("data.wedsync_scaling_decisions.changes", at("decisions"), knownvalue.ListExact([]knownvalue.Check{
+				knownvalue.ObjectPartial(map[string]knownvalue.Check{
+					"outcome": knownvalue.StringExact("scaled_up"), "limited": knownvalue.Int64Exact(3), "decided_at": knownvalue.StringExact("2026-06-06T08:30:00Z"),
+					"inputs": knownvalue.ListExact([]knownvalue.Check{knownvalue.ObjectPartial(map[string]knownvalue.Check{
+						"value": knownvalue.Float64Exact(180.5), "target": knownvalue.Null(), "counted": knownvalue.Int64Exact(1),
+					})}),
+				}),
+			})),
+		}}}
+	})
+}
+
 func TestDataSourcesReadAllPages(t *testing.T) {
 	const total = 1201
 	runSteps(t, func(f *fakeDaemon) []resource.TestStep {
@@ -153,6 +210,8 @@ func TestDataSourceErrors(t *testing.T) {
 			{Config: `data "wedsync_container_definition" "x" {}`, ExpectError: regexp.MustCompile(`Exactly one of these attributes must be configured: \[id,name\]`)},
 			{Config: `data "wedsync_route" "x" { environment = "staging" }`, ExpectError: regexp.MustCompile(`Exactly one of these attributes must be configured: \[id,name\]`)},
 			{Config: "data \"wedsync_route\" \"x\" {\n  environment = \"staging\"\n  name = \"no\"\n}", ExpectError: regexp.MustCompile(`there is no route "no"`)},
+			{Config: "data \"wedsync_scaling_policy\" \"x\" {\n  policy_name = \"load\"\n}", ExpectError: regexp.MustCompile(`must be configured together`)},
+			{Config: "data \"wedsync_scaling_decisions\" \"x\" {\n  from = \"yesterday\"\n  limit = 0\n}", ExpectError: regexp.MustCompile(`(?s)(write it as RFC 3339.*between 1|between 1.*write it as RFC 3339)`)},
 			{Config: `data "wedsync_network" "x" { network_name = "app" }`, ExpectError: regexp.MustCompile(`must be configured together`)},
 		}
 	})

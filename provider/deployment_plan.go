@@ -62,16 +62,19 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 		return
 	}
 	var plan, state deploymentResourceModel
+	var replicas types.Int64
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("replicas"), &replicas)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	r.refuseReplicas(ctx, plan, replicas, &resp.Diagnostics)
 	if req.State.Raw.IsNull() {
 		r.checkHealthyDeadline(ctx, plan, &resp.Diagnostics)
 		return
 	}
-	var replicas types.Int64
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("replicas"), &replicas)...)
-	wereConfigured, diags := replicasWereConfigured(ctx, req.Private)
-	resp.Diagnostics.Append(diags...)
+	wereConfigured := r.takenOut(ctx, req, plan, replicas, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -80,6 +83,21 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 		r.checkHealthyDeadline(ctx, plan, &resp.Diagnostics)
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+// takenOut reports whether the number of replicas was taken out of the configuration
+// and so goes back to the definition's. Where a policy owns it now, it stays.
+func (r *deploymentResource) takenOut(ctx context.Context, req resource.ModifyPlanRequest, plan deploymentResourceModel, replicas types.Int64, diags *diag.Diagnostics) bool {
+	wereConfigured, d := replicasWereConfigured(ctx, req.Private)
+	diags.Append(d...)
+	if !replicas.IsNull() || !wereConfigured {
+		return wereConfigured
+	}
+	owner, err := r.replicasOwner(ctx, truceKeyOf(plan.DefinitionID, plan.Environment))
+	if err != nil {
+		addClientError(diags, "Read scaling policies", err)
+	}
+	return owner == ""
 }
 
 // checkHealthyDeadline refuses a rollout that would be judged before its health
@@ -114,7 +132,7 @@ func planUpdate(plan *deploymentResourceModel, state deploymentResourceModel, re
 	if replicasLeftOut {
 		plan.Replicas = state.Replicas
 		if replicasWereConfigured || !plan.DefinitionRevision.Equal(state.DefinitionRevision) {
-			plan.Replicas = types.Int64Unknown() // the definition's min_replicas, whatever that is then
+			plan.Replicas = types.Int64Unknown() // the definition's min_replicas or what a policy made it, whatever that is then
 		}
 	}
 	if !rollsOut(*plan, state) && !resumes(*plan, state) {

@@ -42,7 +42,30 @@ func observeWorkload(ctx context.Context, c *client.Client, definitionID, enviro
 	live, err := firstDeployment(ctx, c, api.ListDeploymentsOptions{
 		DefinitionID: definitionID, Environment: environment, Live: true,
 	})
+	if err != nil {
+		return workload{}, err
+	}
+	scaling, err := scales(ctx, c, pending)
+	if err == nil && scaling && live != nil {
+		pending = nil
+	}
 	return workload{live: live, pending: pending}, err
+}
+
+// scales reports whether a deployment in progress is a scaling, or takes one back.
+// What runs is then what the live deployment says, but for their number: nobody
+// waits for that, and the autoscaler may do it at any time.
+func scales(ctx context.Context, c *client.Client, pending *api.Deployment) (bool, error) {
+	switch {
+	case pending == nil || pending.IsRemoval:
+		return false, nil
+	case pending.DeploymentType == api.TypeScale:
+		return true, nil
+	case pending.DeploymentType != api.TypeRollback || pending.RollbackOfID == "":
+		return false, nil
+	}
+	undone, err := c.GetDeployment(ctx, pending.RollbackOfID)
+	return undone.DeploymentType == api.TypeScale, err
 }
 
 // firstDeployment is the newest that the options select, or nil.
@@ -98,7 +121,8 @@ func idOf(d *api.Deployment) string {
 }
 
 // makes reports whether a rollout that goes on makes what is asked for, in the
-// way that is asked for.
+// way that is asked for. How many replicas it has, where a policy owns their
+// number, is none of Terraform's business.
 func (r *deploymentResource) makes(ctx context.Context, pending *api.Deployment, request api.DeployRequest) (bool, error) {
 	if pending == nil || pending.IsRemoval || pending.DeploymentType == api.TypeRollback ||
 		pending.DefinitionRevision != *request.DefinitionRevision || pending.DeploymentStrategy != request.DeploymentStrategy {
@@ -106,6 +130,10 @@ func (r *deploymentResource) makes(ctx context.Context, pending *api.Deployment,
 	}
 	if request.ReplicaCount != nil {
 		return pending.InstancesAfter == *request.ReplicaCount, nil
+	}
+	owner, err := r.replicasOwner(ctx, truceKey{pending.DefinitionID, pending.Environment})
+	if err != nil || owner != "" {
+		return owner != "", err
 	}
 	definition, err := r.client.GetDefinition(ctx, pending.DefinitionID)
 	return err == nil && pending.InstancesAfter == definition.ScalingConfig.MinReplicas, err

@@ -40,8 +40,9 @@ func (r *deploymentResource) Schema(ctx context.Context, _ resource.SchemaReques
 			},
 			"replicas": schema.Int64Attribute{
 				Optional: true, Computed: true,
-				MarkdownDescription: "Replicas to run. The definition's `min_replicas` when left out.",
-				Validators:          []validator.Int64{int64validator.Between(0, grammar.MaxReplicas)},
+				MarkdownDescription: "Replicas to run. The definition's `min_replicas` when left out. Leave it out where a `wedsync_scaling_policy` owns the number: " +
+					"both at once is refused when it is planned, and the number that the autoscaler has made of it then stays through rollouts.",
+				Validators: []validator.Int64{int64validator.Between(0, grammar.MaxReplicas)},
 			},
 			"deployment_strategy": defaultString("How old replicas are replaced: by `rolling_update` a few at a time; by `blue_green` all at once, "+
 				"when a whole new set has proved itself beside the old one; by `canary` after a growing share of new replicas has. Applies from the next rollout on.",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,6 +33,8 @@ type fakeDaemon struct {
 	networks    []api.Network
 	deployments []api.Deployment
 	routes      []api.Route
+	policies    []api.ScalingPolicy
+	decisions   []api.ScalingDecision
 	services    []api.Service
 	discoveries []api.DiscoverRequest
 	deploys     []api.DeployRequest
@@ -71,6 +74,12 @@ func startFakeDaemon(t *testing.T) *fakeDaemon {
 		"GET /api/containers/routes/{id}":              f.getRoute,
 		"PUT /api/containers/routes/{id}":              f.updateRoute,
 		"DELETE /api/containers/routes/{id}":           f.deleteRoute,
+		"GET /api/containers/scaling/policies":         f.listPolicies,
+		"POST /api/containers/scaling/policies":        f.createPolicy,
+		"GET /api/containers/scaling/policies/{id}":    f.getPolicy,
+		"PUT /api/containers/scaling/policies/{id}":    f.updatePolicy,
+		"DELETE /api/containers/scaling/policies/{id}": f.deletePolicy,
+		"GET /api/containers/scaling/decisions":        f.listDecisions,
 		"GET /api/containers/services":                 f.listServices,
 		"POST /api/containers/services/{id}/discover":  f.discover,
 		"POST /api/containers/instances/{id}/deploy":   f.deploy,
@@ -473,6 +482,162 @@ func (f *fakeDaemon) discover(r *http.Request) (int, any) {
 	return 200, api.Service{ServiceName: name, Environment: in.Environment, Instances: []api.ServiceInstance{}}
 }
 
+// Scaling policies and decisions.
+
+func (f *fakeDaemon) policy(r *http.Request) int {
+	return index(f.policies, func(p api.ScalingPolicy) bool { return p.ID == r.PathValue("id") })
+}
+
+func (f *fakeDaemon) listPolicies(r *http.Request) (int, any) {
+	all := selected(f.policies, func(p api.ScalingPolicy) bool {
+		return asked(r, "definition_id", p.DefinitionID) && asked(r, "environment", p.Environment) &&
+			asked(r, "policy_name", p.PolicyName) && asked(r, "scaling_type", p.ScalingType)
+	})
+	page, next := paged(r, all)
+	return 200, api.ScalingPolicyList{Policies: page, TotalCount: len(all), NextCursor: next}
+}
+
+// beyond is the answer to bounds outside of the definition's range.
+func (f *fakeDaemon) beyond(p api.ScalingPolicy) (api.Problem, bool) {
+	for _, d := range f.definitions {
+		if d.ID == p.DefinitionID && p.MaxReplicas != nil && *p.MaxReplicas > d.ScalingConfig.MaxReplicas {
+			problem := refuse(422, api.CodeInvalid, "1 field is invalid")
+			problem.Errors = []api.FieldError{{Location: "body.max_replicas", Message: fmt.Sprintf("%d is outside of the range of definition %q", *p.MaxReplicas, d.Name)}}
+			return problem, true
+		}
+	}
+	return api.Problem{}, false
+}
+
+func (f *fakeDaemon) createPolicy(r *http.Request) (int, any) {
+	in, err := decode[api.CreateScalingPolicyRequest](r)
+	if err != nil {
+		return unreadable(err)
+	}
+	now := time.Now().UTC()
+	p := api.ScalingPolicy{
+		ID: f.id(), DefinitionID: in.DefinitionID, DefinitionName: "wedding-api", Environment: in.Environment, PolicyName: in.PolicyName, ScalingType: in.ScalingType,
+		TriggerMetric: in.TriggerMetric, MetricName: in.MetricName, TargetValue: in.TargetValue, ScaleUpThreshold: in.ScaleUpThreshold, ScaleDownThreshold: in.ScaleDownThreshold,
+		ScaleUpAdjustment: in.ScaleUpAdjustment, ScaleDownAdjustment: in.ScaleDownAdjustment, MinReplicas: in.MinReplicas, MaxReplicas: in.MaxReplicas,
+		ScaleUpCooldown: *in.ScaleUpCooldown, ScaleDownCooldown: *in.ScaleDownCooldown, StabilizationWindow: *in.StabilizationWindow,
+		MaxScaleUp: *in.MaxScaleUp, MaxScaleDown: *in.MaxScaleDown, ScalePeriod: *in.ScalePeriod, MinLimit: in.MinLimit, MaxLimit: in.MaxLimit,
+		ScheduleStart: in.ScheduleStart, ScheduleEnd: in.ScheduleEnd, TimeZone: in.TimeZone, IsEnabled: *in.IsEnabled, CreatedAt: now, UpdatedAt: now,
+	}
+	if problem, refused := f.beyond(p); refused {
+		return 422, problem
+	}
+	f.policies = append(f.policies, p)
+	return 201, p
+}
+
+func (f *fakeDaemon) getPolicy(r *http.Request) (int, any) {
+	i := f.policy(r)
+	if i < 0 {
+		return notFound("scaling policy")
+	}
+	return 200, f.policies[i]
+}
+
+func replace[T any](to **T, from api.Optional[T]) {
+	if from.Set {
+		*to = from.Value
+	}
+}
+
+func replaceText(to *string, from api.Optional[string]) {
+	if from.Set {
+		*to = ""
+		assign(to, from.Value)
+	}
+}
+
+func (f *fakeDaemon) updatePolicy(r *http.Request) (int, any) {
+	in, err := decode[api.UpdateScalingPolicyRequest](r)
+	if err != nil {
+		return unreadable(err)
+	}
+	i := f.policy(r)
+	if i < 0 {
+		return notFound("scaling policy")
+	}
+	p := f.policies[i]
+	assign(&p.ScalingType, in.ScalingType)
+	replaceText(&p.TriggerMetric, in.TriggerMetric)
+	replaceText(&p.MetricName, in.MetricName)
+	replace(&p.TargetValue, in.TargetValue)
+	replace(&p.ScaleUpThreshold, in.ScaleUpThreshold)
+	replace(&p.ScaleDownThreshold, in.ScaleDownThreshold)
+	replace(&p.ScaleUpAdjustment, in.ScaleUpAdjustment)
+	replace(&p.ScaleDownAdjustment, in.ScaleDownAdjustment)
+	replace(&p.MinReplicas, in.MinReplicas)
+	replace(&p.MaxReplicas, in.MaxReplicas)
+	assign(&p.ScaleUpCooldown, in.ScaleUpCooldown)
+	assign(&p.ScaleDownCooldown, in.ScaleDownCooldown)
+	assign(&p.StabilizationWindow, in.StabilizationWindow)
+	assign(&p.MaxScaleUp, in.MaxScaleUp)
+	assign(&p.MaxScaleDown, in.MaxScaleDown)
+	assign(&p.ScalePeriod, in.ScalePeriod)
+	replaceText(&p.MinLimit, in.MinLimit)
+	replaceText(&p.MaxLimit, in.MaxLimit)
+	replaceText(&p.ScheduleStart, in.ScheduleStart)
+	replaceText(&p.ScheduleEnd, in.ScheduleEnd)
+	replaceText(&p.TimeZone, in.TimeZone)
+	assign(&p.IsEnabled, in.IsEnabled)
+	if problem, refused := f.beyond(p); refused {
+		return 422, problem
+	}
+	if !reflect.DeepEqual(p, f.policies[i]) {
+		p.UpdatedAt = time.Now().UTC()
+	}
+	f.policies[i] = p
+	return 200, p
+}
+
+func (f *fakeDaemon) deletePolicy(r *http.Request) (int, any) {
+	i := f.policy(r)
+	if i < 0 {
+		return notFound("scaling policy")
+	}
+	f.policies = slices.Delete(f.policies, i, i+1)
+	return 204, nil
+}
+
+func (f *fakeDaemon) listDecisions(r *http.Request) (int, any) {
+	all := selected(f.decisions, func(d api.ScalingDecision) bool {
+		return asked(r, "definition_id", d.DefinitionID) && asked(r, "environment", d.Environment) && asked(r, "policy_id", d.PolicyID) && asked(r, "outcome", d.Outcome) &&
+			(r.URL.Query().Get("changes_only") != "true" || d.Current != d.Limited)
+	})
+	page, next := paged(r, all)
+	return 200, api.ScalingDecisionList{Decisions: page, TotalCount: len(all), NextCursor: next}
+}
+
+// owned reports whether a policy owns a workload's number of replicas.
+func (f *fakeDaemon) owned(definitionID, environment string) bool {
+	return index(f.policies, func(p api.ScalingPolicy) bool {
+		return p.DefinitionID == definitionID && p.Environment == environment && p.IsEnabled && p.ScalingType != api.ScalingVertical
+	}) >= 0
+}
+
+// live is what runs; nil for nothing.
+func (f *fakeDaemon) live() *api.Deployment {
+	i := index(f.deployments, func(d api.Deployment) bool { return d.IsLive })
+	if i < 0 {
+		return nil
+	}
+	return &f.deployments[i]
+}
+
+// scale changes the number of replicas of what is live, as the autoscaler does. Only
+// with done it ends.
+func (f *fakeDaemon) scale(replicas int, done bool) {
+	d := *f.live()
+	d.DeploymentType, d.InstancesBefore, d.InstancesAfter, d.IsLive, d.CompletedAt = api.TypeScale, d.InstancesAfter, replicas, false, nil
+	f.start(d)
+	if done {
+		f.complete(&f.deployments[0])
+	}
+}
+
 // Deployments.
 
 func (f *fakeDaemon) deploy(r *http.Request) (int, any) {
@@ -498,6 +663,9 @@ func (f *fakeDaemon) deploy(r *http.Request) (int, any) {
 	}
 	f.deploys = append(f.deploys, in)
 	replicas := d.ScalingConfig.MinReplicas
+	if live := f.live(); live != nil && f.owned(d.ID, in.Environment) {
+		replicas = live.InstancesAfter
+	}
 	assign(&replicas, in.ReplicaCount)
 	accepted := f.start(api.Deployment{
 		DefinitionID: d.ID, DefinitionName: d.Name, DefinitionRevision: d.Revision, Environment: in.Environment, ImageTag: d.ImageTag,

@@ -17,6 +17,7 @@ func TestImportByIdentity(t *testing.T) {
 	f.definitions = []api.Definition{{ID: f.id(), Name: "wedding-api", Revision: 2, IsActive: true, CreatedAt: now, UpdatedAt: now}}
 	f.networks = []api.Network{{ID: f.id(), NetworkName: "app", Environment: "staging", IsActive: true}}
 	f.routes = []api.Route{{ID: f.id(), Name: "shop", Environment: "staging", ServiceName: "api", PathPrefixes: []string{"/"}}}
+	f.policies = []api.ScalingPolicy{{ID: f.id(), DefinitionID: f.definitions[0].ID, Environment: "staging", PolicyName: "load", ScalingType: "horizontal"}}
 	f.deployments = []api.Deployment{{
 		ID: f.id(), DefinitionID: f.definitions[0].ID, DefinitionRevision: 2, Environment: "staging", IsLive: true, StartedAt: now,
 		DeploymentStatus: api.DeploymentCompleted, DeploymentStrategy: api.StrategyRollingUpdate,
@@ -36,6 +37,9 @@ func TestImportByIdentity(t *testing.T) {
 		{"wedsync_container_definition", fmt.Sprintf(`{"id": %q}`, f.definitions[0].ID), map[string]string{"name": "wedding-api"}},
 		{"wedsync_network", `{"environment": "staging", "network_name": "app"}`, map[string]string{"id": f.networks[0].ID}},
 		{"wedsync_route", `{"environment": "staging", "name": "shop"}`, map[string]string{"id": f.routes[0].ID, "service_name": "api"}},
+		{"wedsync_scaling_policy", fmt.Sprintf(`{"definition_id": %q, "environment": "staging", "policy_name": "load"}`, f.definitions[0].ID), map[string]string{
+			"id": f.policies[0].ID, "scaling_type": "horizontal",
+		}},
 		{"wedsync_deployment", fmt.Sprintf(`{"definition_id": %q, "environment": "staging"}`, f.definitions[0].ID), map[string]string{
 			"deployment_id": f.deployments[0].ID, "deployment_strategy": "rolling_update",
 		}},

@@ -1,6 +1,6 @@
 // Package provider is the Terraform provider of wedsyncd: container definitions,
-// networks, deployments and routes as resources, and as data sources with the
-// services that come of them. It talks to the daemon through package client only.
+// networks, deployments, routes and scaling policies as resources, and as data
+// sources with the services and scaling decisions that come of them. It talks to the daemon through package client only.
 package provider
 
 import (
@@ -51,7 +51,7 @@ func (p *wedsyncProvider) Metadata(_ context.Context, _ provider.MetadataRequest
 func (p *wedsyncProvider) Schema(_ context.Context, _ provider.SchemaRequest, resp *provider.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "Declares containers that [wedsyncd](https://github.com/wedsync/terraform-provider-wedsync) runs on Docker: " +
-			"their definitions, networks and deployments, and the routes to them.",
+			"their definitions, networks and deployments, the routes to them, and the policies that scale them.",
 		Attributes: map[string]schema.Attribute{
 			"endpoint": schema.StringAttribute{
 				Optional:            true,
@@ -89,8 +89,9 @@ func (p *wedsyncProvider) Configure(ctx context.Context, req provider.ConfigureR
 		resp.Diagnostics.AddError("Invalid provider configuration", err.Error()+".")
 		return
 	}
-	resp.ResourceData = c
-	resp.DataSourceData = c
+	data := configured{client: c, truce: newTruce()}
+	resp.ResourceData = data
+	resp.DataSourceData = data
 }
 
 // refuseUnknown reports a value that is known only after apply: guessing a
@@ -119,6 +120,7 @@ func (p *wedsyncProvider) Resources(context.Context) []func() resource.Resource 
 		NewNetworkResource,
 		NewDeploymentResource,
 		NewRouteResource,
+		NewScalingPolicyResource,
 	}
 }
 
@@ -134,5 +136,8 @@ func (p *wedsyncProvider) DataSources(context.Context) []func() datasource.DataS
 		NewServicesDataSource,
 		NewRouteDataSource,
 		NewRoutesDataSource,
+		NewScalingPolicyDataSource,
+		NewScalingPoliciesDataSource,
+		NewScalingDecisionsDataSource,
 	}
 }

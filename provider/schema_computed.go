@@ -25,6 +25,8 @@ func computedAttribute(a resource.Attribute) datasource.Attribute {
 		return datasource.StringAttribute{Computed: true, MarkdownDescription: description}
 	case resource.Int64Attribute:
 		return datasource.Int64Attribute{Computed: true, MarkdownDescription: description}
+	case resource.Float64Attribute:
+		return datasource.Float64Attribute{Computed: true, MarkdownDescription: description}
 	case resource.BoolAttribute:
 		return datasource.BoolAttribute{Computed: true, MarkdownDescription: description}
 	case resource.MapAttribute:

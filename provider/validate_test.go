@@ -16,6 +16,8 @@ const goodNetwork = `{"network_name": "app", "network_type": "internal", "enviro
 
 const goodRoute = `{"name": "shop", "environment": "staging", "service_name": "api"}`
 
+const goodPolicy = `{"definition_id": "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11", "environment": "staging", "policy_name": "load", "scaling_type": "horizontal", "trigger_metric": "cpu"}`
+
 const goodDeployment = `{"definition_id": "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11", "environment": "staging", "definition_revision": 1}`
 
 // with lays the members of extra over those of base.
@@ -169,6 +171,44 @@ func TestValidateRoute(t *testing.T) {
 		{name: "one cookie unknown", extra: `{"sticky_cookie": "a", "canary_cookie": "a"}`, unknown: []string{"canary_cookie"}},
 		{name: "all unknown", extra: `{"hosts": [], "path_prefixes": [], "strategy": "x", "max_requests": 0}`,
 			unknown: []string{"name", "environment", "service_name", "hosts", "path_prefixes", "strategy", "max_requests"}},
+	})
+}
+
+func TestValidateScalingPolicy(t *testing.T) {
+	const thresholds = `"scale_up_threshold": 80, "scale_down_threshold": 30, "scale_up_adjustment": 2, "scale_down_adjustment": 1`
+	goals := []string{"scale_up_threshold", "scale_down_threshold", "scale_up_adjustment", "scale_down_adjustment"}
+	const schedule = `"scaling_type": "scheduled", "trigger_metric": null, "min_replicas": 2, "schedule_start": "0 8 * * 6", "schedule_end": "0 23 * * 6", "time_zone": "Europe/London"`
+	runValidation(t, "wedsync_scaling_policy", goodPolicy, []validationTest{
+		{name: "least", extra: `{}`},
+		{name: "thresholds", extra: `{` + thresholds + `, "min_replicas": 1, "max_replicas": 1, "cooldown_period": 0, "stabilization_window": 0, "max_scale_up": 1, "scale_period": 1}`},
+		{name: "vertical", extra: `{"scaling_type": "vertical", "min_limit": "250m", "max_limit": "2"}`},
+		{name: "schedule", extra: `{` + schedule + `}`},
+		{name: "names", extra: `{"definition_id": "wedding-api", "environment": "b_c", "policy_name": " a"}`, want: []string{"definition_id: refer to the id", "environment: not a DNS label", "policy_name: not the name of a policy"}},
+		{name: "type", extra: `{"scaling_type": "diagonal"}`, want: []string{"scaling_type: use horizontal, vertical or scheduled"}},
+		{name: "metric", extra: `{"trigger_metric": "disk"}`, want: []string{"trigger_metric: is not a metric"}},
+		{name: "all at once", extra: `{` + thresholds + `, "target_value": 0, "scale_down_threshold": 81, "min_replicas": 3, "max_replicas": 2, "cooldown_period": -1, "stabilization_window": 86401,
+			"max_scale_down": -1, "min_limit": "1", "time_zone": "UTC"}`, want: []string{"target_value: not above 0", "target_value: does not go together", "scale_down_threshold: not below scale_up_threshold",
+			"min_replicas: more than max_replicas", "cooldown_period: between 0 and 86400", "stabilization_window: between 0", "max_scale_down: between 0", "min_limit: does not belong", "time_zone: does not belong"}},
+		{name: "one threshold", extra: `{"scale_up_threshold": 80}`, want: []string{"scale_down_threshold: is needed beside", "scale_up_adjustment: is needed", "scale_down_adjustment: is needed"}},
+		{name: "cooldowns", extra: `{"cooldown_period": 5, "scale_up_cooldown": -1, "scale_down_cooldown": 86401}`, want: []string{"scale_up_cooldown: between 0", "scale_down_cooldown: between 0"}},
+		{name: "schedule that never comes", extra: `{` + schedule + `, "schedule_start": "0 0 30 2 *"}`, want: []string{"schedule_start: never fires"}},
+		{name: "schedule in nowhere", extra: `{` + schedule + `, "time_zone": "Europe/Weddington"}`, want: []string{"time_zone: not a time zone"}},
+		{name: "schedule with the rest", extra: `{` + schedule + `, "trigger_metric": "cpu", "cooldown_period": 60}`, want: []string{"trigger_metric: by the clock", "cooldown_period: by the clock"}},
+		{name: "empty texts", extra: `{"trigger_metric": "cpu", "metric_name": ""}`, want: []string{"metric_name: at least 1"}},
+
+		{name: "type unknown", extra: `{"min_limit": "x", "target_value": 0}`, unknown: []string{"scaling_type"}},
+		{name: "threshold unknown", extra: `{` + thresholds + `}`, unknown: goals[:1]},
+		{name: "thresholds unknown", extra: `{"trigger_metric": "request_rate", ` + thresholds + `}`, unknown: goals},
+		{name: "thresholds unknown beside a target", extra: `{"target_value": 70, ` + thresholds + `}`, unknown: goals},
+		{name: "target unknown", extra: `{"trigger_metric": "request_rate", "target_value": 70}`, unknown: []string{"target_value"}},
+		{name: "metric unknown", extra: `{"trigger_metric": "x", "target_value": 5000, "metric_name": "x"}`, unknown: []string{"trigger_metric"}},
+		{name: "bounds unknown", extra: `{"min_replicas": 3, "max_replicas": 2}`, unknown: []string{"max_replicas"}},
+		{name: "bounds of a schedule unknown", extra: `{` + schedule + `}`, unknown: []string{"min_replicas"}},
+		{name: "limits unknown", extra: `{"scaling_type": "vertical", "min_limit": "2", "max_limit": "1"}`, unknown: []string{"max_limit"}},
+		{name: "end unknown", extra: `{` + schedule + `, "schedule_end": "0 8 * * 6"}`, unknown: []string{"schedule_end"}},
+		{name: "zone unknown", extra: `{` + schedule + `, "schedule_end": "0 0 30 2 *"}`, unknown: []string{"time_zone"}, want: []string{"schedule_end: never fires"}},
+		{name: "what is wrong whatever comes", extra: `{"target_value": -1, "max_replicas": 0, "min_replicas": 2, "scale_period": 0}`, unknown: []string{"min_replicas", "definition_id", "is_enabled"},
+			want: []string{"target_value: not above 0", "max_replicas: between 1", "scale_period: between 1"}},
 	})
 }
 

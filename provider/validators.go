@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -54,7 +55,16 @@ var (
 	isDomain        = grammarValidator{"a domain name", grammar.Domain}
 	isUUID          = grammarValidator{"a UUID", checkUUID}
 	isDNSOption     = grammarValidator{"a resolver option", grammar.DNSOption}
+	isPolicyName    = grammarValidator{"the name of a policy", grammar.PolicyName}
+	isTime          = grammarValidator{"a time", checkTime}
 )
+
+func checkTime(s string) error {
+	if _, err := time.Parse(time.RFC3339, s); err != nil {
+		return fmt.Errorf("%q is not a time; write it as RFC 3339, like 2026-06-06T08:30:00Z", s)
+	}
+	return nil
+}
 
 func checkUUID(s string) error {
 	if !uuidPattern.MatchString(s) {
