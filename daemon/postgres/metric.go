@@ -139,10 +139,11 @@ func (s *Store) PostMetrics(ctx context.Context, instanceID string, metrics []fl
 	return err
 }
 
-// Readings are the means of the instances' metrics lately; those without a fresh
-// sample are missing. A cpu_percent of type cpu, or memory_percent of type memory, that
-// was posted stands in for what was measured: whoever posts it means it. Custom ones
-// are found by their name, whatever their type.
+// Readings are the instances' metrics lately: means of what was measured, and the
+// newest of what was posted; those without a fresh sample are missing. A cpu_percent
+// of type cpu, or memory_percent of type memory, that was posted stands in for what
+// was measured: whoever posts it means it. Custom ones are found by their name,
+// whatever their type.
 func (s *Store) Readings(ctx context.Context, now time.Time, fresh fleet.Freshness, instanceIDs []string, keys []fleet.MetricKey) (map[string]map[fleet.MetricKey]float64, error) {
 	readings := make(map[string]map[fleet.MetricKey]float64, len(instanceIDs))
 	if len(instanceIDs) == 0 || len(keys) == 0 {

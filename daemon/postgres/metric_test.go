@@ -88,6 +88,7 @@ func TestReadings(t *testing.T) {
 	post(t, s, list[1], "cpu", "cpu_seconds", 1e9, now)
 	post(t, s, list[1], "custom", "memory_percent", 1e9, now)
 	post(t, s, list[1], "custom", "queue", 7, now)
+	post(t, s, list[1], "custom", "queue", 70, now.Add(-10*time.Second)) // not the newest
 	var ids []string
 	for _, i := range list {
 		ids = append(ids, i.ID)
