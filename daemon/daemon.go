@@ -204,7 +204,7 @@ func (c Config) open(ctx context.Context, db *database) (*postgres.Store, error)
 func (d *Daemon) wire(store *postgres.Store, engine *docker.Engine, tokens *access.Tokens) (_ *parts, err error) {
 	c := d.config
 	p := &parts{log: c.Logger, store: store, engine: engine, directory: d.directory, dns: d.dns}
-	p.monitor = health.NewMonitor(health.Config{Store: store, Logger: c.Logger, Changed: func(w fleet.Workload) { p.controller.Wake(w) }})
+	p.monitor = health.NewMonitor(health.Config{Store: store, Engine: engine, Logger: c.Logger, Changed: func(w fleet.Workload) { p.controller.Wake(w) }})
 	p.autoscaler = autoscale.NewController(autoscale.Config{Store: store, Logger: c.Logger, Interval: c.Metrics.Interval, Scaled: func(w fleet.Workload) { p.controller.Wake(w) }})
 	p.collector = metrics.NewCollector(metrics.Config{Store: store, Engine: engine, Interval: c.Metrics.Interval, Logger: c.Logger, Written: p.autoscaler.Wake})
 	p.maintainer = &metrics.Maintainer{Store: store, Retention: c.Metrics.Retention, Logger: c.Logger}

@@ -3,9 +3,11 @@ package provider
 import (
 	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 // containerDefinitionModel is a definition as the resource and the data sources show it.
@@ -49,12 +51,17 @@ type resourceLimitsModel struct {
 }
 
 type healthCheckModel struct {
-	Endpoint    types.String `tfsdk:"endpoint"`
-	Port        types.Int64  `tfsdk:"port"`
-	Interval    types.Int64  `tfsdk:"interval"`
-	Timeout     types.Int64  `tfsdk:"timeout"`
-	Retries     types.Int64  `tfsdk:"retries"`
-	StartPeriod types.Int64  `tfsdk:"start_period"`
+	Type           types.String `tfsdk:"type"`
+	Endpoint       types.String `tfsdk:"endpoint"`
+	Port           types.Int64  `tfsdk:"port"`
+	ExpectedStatus types.List   `tfsdk:"expected_status"`
+	Headers        types.Map    `tfsdk:"headers"`
+	Command        types.List   `tfsdk:"command"`
+	Interval       types.Int64  `tfsdk:"interval"`
+	Timeout        types.Int64  `tfsdk:"timeout"`
+	Retries        types.Int64  `tfsdk:"retries"`
+	Rise           types.Int64  `tfsdk:"rise"`
+	StartPeriod    types.Int64  `tfsdk:"start_period"`
 }
 
 type scalingModel struct {
@@ -135,12 +142,17 @@ func healthCheckFromAPI(h *api.HealthCheckConfig) *healthCheckModel {
 		return nil
 	}
 	return &healthCheckModel{
-		Endpoint:    types.StringValue(h.Endpoint),
-		Port:        nullIfZero(h.Port),
-		Interval:    int64Value(h.Interval),
-		Timeout:     int64Value(h.Timeout),
-		Retries:     int64Value(h.Retries),
-		StartPeriod: int64Value(h.StartPeriod),
+		Type:           types.StringValue(h.Type),
+		Endpoint:       nullIfEmpty(h.Endpoint),
+		Port:           nullIfZero(h.Port),
+		ExpectedStatus: stringsOrNull(h.ExpectedStatus),
+		Headers:        stringMapOrNull(h.Headers),
+		Command:        stringsOrNull(h.Command),
+		Interval:       int64Value(h.Interval),
+		Timeout:        int64Value(h.Timeout),
+		Retries:        int64Value(h.Retries),
+		Rise:           int64Value(h.Rise),
+		StartPeriod:    int64Value(h.StartPeriod),
 	}
 }
 
@@ -242,12 +254,27 @@ func (m *healthCheckModel) toAPI() *api.HealthCheckConfig {
 		return nil
 	}
 	return &api.HealthCheckConfig{
-		Endpoint:    m.Endpoint.ValueString(),
-		Port:        intOf(m.Port),
-		Interval:    intOf(m.Interval),
-		Timeout:     intOf(m.Timeout),
-		Retries:     intOf(m.Retries),
-		StartPeriod: intOf(m.StartPeriod),
+		Type:           m.Type.ValueString(),
+		Endpoint:       m.Endpoint.ValueString(),
+		Port:           intOf(m.Port),
+		ExpectedStatus: stringsOf(m.ExpectedStatus),
+		Headers:        stringMapOf(m.Headers),
+		Command:        stringsOf(m.Command),
+		Interval:       intOf(m.Interval),
+		Timeout:        intOf(m.Timeout),
+		Retries:        intOf(m.Retries),
+		Rise:           intOf(m.Rise),
+		StartPeriod:    intOf(m.StartPeriod),
+	}
+}
+
+// grammar is the health check as its rules see it, with the defaults of what is left out.
+func (m *healthCheckModel) grammar() grammar.HealthCheck {
+	return grammar.HealthCheck{
+		Type: m.Type.ValueString(), Endpoint: m.Endpoint.ValueString(), Port: intOf(m.Port),
+		ExpectedStatus: stringsOf(m.ExpectedStatus), Headers: stringMapOf(m.Headers), Command: stringsOf(m.Command),
+		Interval: intOf(orInt64(m.Interval, defaultHealthInterval)), Timeout: intOf(orInt64(m.Timeout, defaultHealthTimeout)),
+		Retries: intOf(orInt64(m.Retries, defaultHealthRetries)), Rise: intOf(orInt64(m.Rise, defaultHealthRise)), StartPeriod: intOf(m.StartPeriod),
 	}
 }
 
@@ -299,6 +326,39 @@ func nullIfEmpty(s string) types.String {
 		return types.StringNull()
 	}
 	return types.StringValue(s)
+}
+
+func stringsOrNull(in []string) types.List {
+	if len(in) == 0 {
+		return types.ListNull(types.StringType)
+	}
+	values := make([]attr.Value, len(in))
+	for i, s := range in {
+		values[i] = types.StringValue(s)
+	}
+	return types.ListValueMust(types.StringType, values)
+}
+
+func stringMapOrNull(in map[string]string) types.Map {
+	if len(in) == 0 {
+		return types.MapNull(types.StringType)
+	}
+	values := make(map[string]attr.Value, len(in))
+	for k, s := range in {
+		values[k] = types.StringValue(s)
+	}
+	return types.MapValueMust(types.StringType, values)
+}
+
+// stringMapOf are the strings of a map as far as they are known.
+func stringMapOf(m types.Map) map[string]string {
+	out := make(map[string]string, len(m.Elements()))
+	for k, v := range m.Elements() {
+		if s, ok := v.(types.String); ok && !s.IsNull() && !s.IsUnknown() {
+			out[k] = s.ValueString()
+		}
+	}
+	return out
 }
 
 func nullIfZero(n int) types.Int64 {

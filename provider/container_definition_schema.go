@@ -75,7 +75,8 @@ func definitionAttributes() map[string]schema.Attribute {
 		},
 		"health_check_config": schema.SingleNestedAttribute{
 			Optional: true, Attributes: healthCheckAttributes(),
-			MarkdownDescription: "HTTP health check: an answer of status 2xx or 3xx within the timeout passes. Without one an instance is healthy while it runs.",
+			MarkdownDescription: "Health check. An instance gets requests once it is healthy, gets none while it is unhealthy, and is restarted then. " +
+				"Without one an instance is healthy while it runs. Headers are not kept secret: do not put credentials there.",
 		},
 		"scaling_config": schema.SingleNestedAttribute{
 			Required: true, Attributes: scaling,
@@ -120,17 +121,47 @@ func resourceLimitsAttributes() map[string]schema.Attribute {
 
 func healthCheckAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
-		"endpoint": requiredString("Path to request, such as `/health`.", isHTTPPath),
+		"type": defaultString("What is done: `http` requests a path, `tcp` makes a connection, `command` runs a program inside the container, "+
+			"and `image` goes by the image's own HEALTHCHECK.", grammar.HealthHTTP,
+			stringvalidator.OneOf(grammar.HealthHTTP, grammar.HealthTCP, grammar.HealthCommand, grammar.HealthImage)),
+		"endpoint": optionalString("Path that a check of type `http` requests, such as `/health`.", isHTTPPath),
 		"port": schema.Int64Attribute{
-			Optional: true, MarkdownDescription: "Container port to request. The first of `network_config.ports` when left out.",
+			Optional: true, MarkdownDescription: "Container port that a check of type `http` or `tcp` connects to. The first of `network_config.ports` when left out.",
 			Validators: []validator.Int64{int64validator.Between(1, 65535)},
 		},
-		"interval":     defaultInt64("Seconds between two checks.", 30, 1, 3600),
-		"timeout":      defaultInt64("Seconds until a check without an answer fails; not longer than `interval`.", 10, 1, 3600),
-		"retries":      defaultInt64("Failed checks in a row that make an instance unhealthy.", 3, 1, 100),
+		"expected_status": schema.ListAttribute{
+			ElementType: types.StringType, Optional: true,
+			MarkdownDescription: "Statuses, such as `200`, and ranges of them with both ends, such as `200-299`, with which a check of type `http` passes. `200-399` when left out. Redirects are not followed.",
+			Validators: []validator.List{
+				listvalidator.SizeAtLeast(1), listvalidator.NoNullValues(), listvalidator.ValueStringsAre(isStatusRange),
+			},
+		},
+		"headers": schema.MapAttribute{
+			ElementType: types.StringType, Optional: true,
+			MarkdownDescription: "Headers that a check of type `http` sends; `Host` sets the host that it asks for. They are not kept secret.",
+			Validators:          []validator.Map{mapvalidator.SizeAtLeast(1), mapvalidator.NoNullValues(), mapvalidator.KeysAre(isHealthHeader)},
+		},
+		"command": schema.ListAttribute{
+			ElementType: types.StringType, Optional: true,
+			MarkdownDescription: "Program with its arguments that a check of type `command` runs inside the container, without a shell; exit code 0 passes.",
+			Validators:          []validator.List{listvalidator.SizeAtLeast(1), listvalidator.NoNullValues()},
+		},
+		"interval": defaultInt64("Seconds between two checks.", defaultHealthInterval, 1, 3600),
+		"timeout":  defaultInt64("Seconds until a check without an answer fails; not longer than `interval`.", defaultHealthTimeout, 1, 3600),
+		"retries": defaultInt64("Failed checks in a row that make an instance unhealthy. With type `image` the engine has counted already, and its word counts at once.",
+			defaultHealthRetries, 1, 100),
+		"rise":         defaultInt64("Passed checks in a row that make an instance healthy; with type `image` see `retries`.", defaultHealthRise, 1, 100),
 		"start_period": defaultInt64("Seconds after the start in which failed checks do not count.", 0, 0, 3600),
 	}
 }
+
+// Defaults of a health check, which are the daemon's.
+const (
+	defaultHealthInterval = 30
+	defaultHealthTimeout  = 10
+	defaultHealthRetries  = 3
+	defaultHealthRise     = 1
+)
 
 func scalingAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{

@@ -3,7 +3,10 @@ package provider
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 
+	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -81,21 +84,67 @@ func (c definitionConfig) checkScaling() {
 	}
 }
 
+// checkHealth holds the fields of a health check against each other. What depends
+// on a value that is not known yet is left to the daemon.
 func (c definitionConfig) checkHealth() {
 	var health healthCheckModel
-	if !c.object("health_check_config", &health) {
+	if !c.object("health_check_config", &health) || health.Type.IsUnknown() {
 		return
 	}
+	unknown := map[string]bool{
+		"endpoint": health.Endpoint.IsUnknown(), "port": health.Port.IsUnknown(),
+		"timeout":         health.Timeout.IsUnknown() || health.Interval.IsUnknown(),
+		"expected_status": !wholly(health.ExpectedStatus), "headers": !wholly(health.Headers), "command": !wholly(health.Command),
+	}
+	ports := []int{1}
+	if c.hasNoPorts() {
+		ports = nil
+	}
+	for _, fault := range health.grammar().Faults(ports) {
+		field, at := healthField(fault.Field)
+		if unknown[field] || health.ownFault(fault.Field) {
+			continue
+		}
+		c.refuse(at, "Invalid health check", "%s %s.", at, fault.Err)
+	}
+}
+
+// ownFault reports whether a field is refused by its own validators, which say so.
+func (m healthCheckModel) ownFault(field string) bool {
+	name, isHeader := strings.CutPrefix(field, "headers.")
+	switch {
+	case isHeader:
+		return grammar.HealthHeaderName(name) != nil
+	case field == "endpoint":
+		return !m.Endpoint.IsNull() && grammar.HTTPPath(m.Endpoint.ValueString()) != nil
+	case field == "port":
+		return !m.Port.IsNull()
+	case field == "command":
+		return !m.Command.IsNull() && len(m.Command.Elements()) == 0
+	default:
+		return field == "type" || strings.HasPrefix(field, "expected_status[")
+	}
+}
+
+// healthField is the field of a path such as "command[1]" or "headers.Host", and
+// where that is in the configuration.
+func healthField(fault string) (string, path.Path) {
 	at := path.Root("health_check_config")
-	interval, timeout := orInt64(health.Interval, 30), orInt64(health.Timeout, 10)
-	if known(interval, timeout) && timeout.ValueInt64() > interval.ValueInt64() {
-		c.refuse(at.AtName("timeout"), "Health check timeout above its interval",
-			"timeout is %d s but interval is %d s; the timeout must not be longer.", timeout.ValueInt64(), interval.ValueInt64())
+	if field, key, ok := strings.Cut(fault, "."); ok {
+		return field, at.AtName(field).AtMapKey(key)
 	}
-	if health.Port.IsNull() && c.hasNoPorts() {
-		c.refuse(at, "Health check without a port",
-			"The health check needs a port to request; set health_check_config.port or name the container's ports in network_config.ports.")
+	field, rest, ok := strings.Cut(fault, "[")
+	at = at.AtName(field)
+	if n, err := strconv.Atoi(strings.TrimSuffix(rest, "]")); ok && err == nil {
+		at = at.AtListIndex(n)
 	}
+	return field, at
+}
+
+// wholly reports whether a list or map and all that it has is known.
+func wholly(v attr.Value) bool {
+	tf, err := v.ToTerraformValue(context.Background())
+	return err == nil && tf.IsFullyKnown()
 }
 
 // hasNoPorts is true when it is known that the configuration names no port.

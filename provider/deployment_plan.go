@@ -119,8 +119,7 @@ func (r *deploymentResource) checkHealthyDeadline(ctx context.Context, plan depl
 	case definition.HealthCheckConfig == nil || definition.Revision != intOf(plan.DefinitionRevision):
 		return
 	}
-	check := definition.HealthCheckConfig
-	if err := config.rollout().FitsHealthCheck(check.StartPeriod, check.Interval, check.Retries); err != nil {
+	if err := config.rollout().FitsHealthCheck(healthCheckFromAPI(definition.HealthCheckConfig).grammar()); err != nil {
 		at := path.Root("rollout_config").AtName("healthy_deadline")
 		diags.AddAttributeError(at, "Healthy deadline too short for the health check", fmt.Sprintf("%s %s.", at, err))
 	}

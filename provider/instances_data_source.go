@@ -48,6 +48,7 @@ type instanceModel struct {
 	HealthStatus    types.String        `tfsdk:"health_status"`
 	LastHealthCheck types.String        `tfsdk:"last_health_check"`
 	HealthySince    types.String        `tfsdk:"healthy_since"`
+	UnhealthySince  types.String        `tfsdk:"unhealthy_since"`
 	DrainingSince   types.String        `tfsdk:"draining_since"`
 	RestartCount    types.Int64         `tfsdk:"restart_count"`
 	ExitCode        types.Int64         `tfsdk:"exit_code"`
@@ -115,6 +116,7 @@ func instanceAttributes() map[string]schema.Attribute {
 		"health_status":     shownString("Verdict of the health check: `healthy`, `unhealthy` or `unknown`."),
 		"last_health_check": shownString("When its health was last checked (RFC 3339)."),
 		"healthy_since":     shownString("Since when every health check of this run has passed (RFC 3339)."),
+		"unhealthy_since":   shownString("Since when this run is unhealthy (RFC 3339)."),
 		"draining_since":    shownString("Since when it is out of service, on its way to removal (RFC 3339)."),
 		"restart_count":     shownInt64("Restarts since it was created."),
 		"exit_code":         shownInt64("Exit code of the last run that ended."),
@@ -186,6 +188,7 @@ func instanceFromAPI(i api.Instance) instanceModel {
 		HealthStatus:    types.StringValue(i.HealthStatus),
 		LastHealthCheck: timePointerValue(i.LastHealthCheck),
 		HealthySince:    timePointerValue(i.HealthySince),
+		UnhealthySince:  timePointerValue(i.UnhealthySince),
 		DrainingSince:   timePointerValue(i.DrainingSince),
 		RestartCount:    int64Value(i.RestartCount),
 		ExitCode:        intPointerValue(i.ExitCode),

@@ -142,10 +142,10 @@ func setOf(in []string) types.Set {
 	return types.SetValueMust(types.StringType, values)
 }
 
-// stringsOf are the strings of a set as far as they are known, empty rather than nil.
-func stringsOf(set types.Set) []string {
+// stringsOf are the strings of a set or list as far as they are known, empty rather than nil.
+func stringsOf(all interface{ Elements() []attr.Value }) []string {
 	out := []string{}
-	for _, v := range set.Elements() {
+	for _, v := range all.Elements() {
 		if s, ok := v.(types.String); ok && !s.IsNull() && !s.IsUnknown() {
 			out = append(out, s.ValueString())
 		}

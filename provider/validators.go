@@ -45,6 +45,8 @@ var (
 	isMemory        = grammarValidator{"a memory quantity", valueless(grammar.Memory)}
 	isBytes         = grammarValidator{"a quantity of bytes", valueless(grammar.Bytes)}
 	isHTTPPath      = grammarValidator{"an HTTP path", grammar.HTTPPath}
+	isStatusRange   = grammarValidator{"a status or a range of them", checkStatusRange}
+	isHealthHeader  = grammarValidator{"a header's name", grammar.HealthHeaderName}
 	isContainerPath = grammarValidator{"a path inside a container", grammar.ContainerPath}
 	isVolumeSource  = grammarValidator{"a volume source", grammar.VolumeSource}
 	isUser          = grammarValidator{"a user", grammar.User}
@@ -69,6 +71,11 @@ func checkUUID(s string) error {
 		return fmt.Errorf("%q is not a UUID; refer to the id of the resource, for example wedsync_container_definition.api.id", s)
 	}
 	return nil
+}
+
+func checkStatusRange(s string) error {
+	_, _, err := grammar.StatusRange(s)
+	return err
 }
 
 func valueless[T any](parse func(string) (T, error)) func(string) error {

@@ -9,14 +9,20 @@ type ResourceLimits struct {
 	Storage string `json:"storage,omitempty" doc:"Limit of the writable layer, enforced where the engine's storage driver can." example:"10Gi" maxLength:"32"`
 }
 
-// HealthCheckConfig is an HTTP check: a 2xx or 3xx answer within the timeout passes.
+// HealthCheckConfig says how to see whether an instance is well. Unless it is,
+// it gets no requests; one that has become unhealthy is restarted.
 type HealthCheckConfig struct {
-	Endpoint    string `json:"endpoint" doc:"Path to request." example:"/health" minLength:"1" maxLength:"1024"`
-	Port        int    `json:"port,omitempty" doc:"Container port to request; the first of network_config.ports when left out." example:"8080" minimum:"1" maximum:"65535"`
-	Interval    int    `json:"interval,omitempty" doc:"Seconds between two checks." example:"30" default:"30" minimum:"1" maximum:"3600"`
-	Timeout     int    `json:"timeout,omitempty" doc:"Seconds until a check without an answer fails; not longer than the interval." example:"10" default:"10" minimum:"1" maximum:"3600"`
-	Retries     int    `json:"retries,omitempty" doc:"Failed checks in a row that make an instance unhealthy." example:"3" default:"3" minimum:"1" maximum:"100"`
-	StartPeriod int    `json:"start_period,omitempty" doc:"Seconds after the start in which failed checks do not count." example:"5" minimum:"0" maximum:"3600"`
+	Type           string            `json:"type,omitempty" doc:"What is done: request a path, make a TCP connection, run a command inside the container, or go by the image's own HEALTHCHECK." example:"http" default:"http" enum:"http,tcp,command,image"`
+	Endpoint       string            `json:"endpoint,omitempty" doc:"Path that a check of type http requests." example:"/health" maxLength:"1024"`
+	Port           int               `json:"port,omitempty" doc:"Container port that a check of type http or tcp connects to; the first of network_config.ports when left out." example:"8080" minimum:"1" maximum:"65535"`
+	ExpectedStatus []string          `json:"expected_status,omitempty" doc:"Statuses, and ranges of them with both ends, with which a check of type http passes; 200-399 when left out. Redirects are not followed." example:"[\"200-299\",\"401\"]" maxItems:"16" nullable:"false"`
+	Headers        map[string]string `json:"headers,omitempty" doc:"Headers that a check of type http sends, at most 16; Host sets the host that it asks for. They are not kept secret." example:"{\"Host\":\"shop.example.com\"}" nullable:"false"`
+	Command        []string          `json:"command,omitempty" doc:"Program with its arguments that a check of type command runs inside the container, without a shell; exit code 0 passes." example:"[\"/app\",\"check\"]" maxItems:"64" nullable:"false"`
+	Interval       int               `json:"interval,omitempty" doc:"Seconds between two checks." example:"30" default:"30" minimum:"1" maximum:"3600"`
+	Timeout        int               `json:"timeout,omitempty" doc:"Seconds until a check without an answer fails; not longer than the interval." example:"10" default:"10" minimum:"1" maximum:"3600"`
+	Retries        int               `json:"retries,omitempty" doc:"Failed checks in a row that make an instance unhealthy. With type image the engine has counted already, and its word counts at once." example:"3" default:"3" minimum:"1" maximum:"100"`
+	Rise           int               `json:"rise,omitempty" doc:"Passed checks in a row that make an instance healthy; with type image see retries." example:"1" default:"1" minimum:"1" maximum:"100"`
+	StartPeriod    int               `json:"start_period,omitempty" doc:"Seconds after the start in which failed checks do not count." example:"5" minimum:"0" maximum:"3600"`
 }
 
 // ScalingConfig is the range and the targets of the number of replicas.

@@ -56,6 +56,7 @@ type Instance struct {
 	HealthStatus    string          `json:"health_status" doc:"Verdict of the health check." example:"healthy" enum:"healthy,unhealthy,unknown"`
 	LastHealthCheck *time.Time      `json:"last_health_check,omitempty" doc:"When its health was last checked." example:"2026-06-06T08:30:30Z"`
 	HealthySince    *time.Time      `json:"healthy_since,omitempty" doc:"Since when every health check of this run has passed." example:"2026-06-06T08:30:01Z"`
+	UnhealthySince  *time.Time      `json:"unhealthy_since,omitempty" doc:"Since when this run is unhealthy." example:"2026-06-06T09:12:44Z"`
 	DrainingSince   *time.Time      `json:"draining_since,omitempty" doc:"Since when it is out of service, on its way to removal." example:"2026-06-06T08:45:00Z"`
 	RestartCount    int             `json:"restart_count" doc:"Restarts since it was created." example:"0"`
 	ExitCode        *int            `json:"exit_code,omitempty" doc:"Exit code of the last run that ended." example:"137"`

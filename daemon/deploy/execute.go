@@ -89,6 +89,9 @@ func (x *executor) one(ctx context.Context, state fleet.WorkloadState, s Step) e
 	case StepStart:
 		return x.start(ctx, state, s.Instance, 0)
 	case StepRestart:
+		if due, err := x.condemned(ctx, state, s); err != nil || !due {
+			return err
+		}
 		if err := x.engine.StopContainer(ctx, s.Instance.ContainerID, stopTimeout(state, s.Instance), s.Instance.Force); err != nil {
 			return err
 		}
@@ -96,10 +99,33 @@ func (x *executor) one(ctx context.Context, state fleet.WorkloadState, s Step) e
 	case StepResize:
 		return x.resize(ctx, state, s.Instance)
 	case StepStop:
+		if due, err := x.condemned(ctx, state, s); err != nil || !due {
+			return err
+		}
 		return x.stop(ctx, state, s.Instance)
 	default:
 		return x.remove(ctx, state, s)
 	}
+}
+
+// condemned reports whether a run may be ended. One that is to end because it is
+// unhealthy is counted first; it goes on when it has recovered or ended meanwhile,
+// and while the engine does not answer.
+func (x *executor) condemned(ctx context.Context, state fleet.WorkloadState, s Step) (bool, error) {
+	if !ill(s.Instance) {
+		return true, nil
+	}
+	if fresh, err := x.upToDate(ctx, state, s.Instance); err != nil || !fresh {
+		return false, err
+	}
+	due := false
+	_, err := x.store.UpdateInstance(ctx, s.Instance.ID, func(row *fleet.Instance) ([]fleet.Event, error) {
+		if due = ill(*row) && row.StartedAt.Equal(*s.Instance.StartedAt); !due {
+			return nil, nil
+		}
+		return observeIll(row, s.Reason), nil
+	})
+	return due && err == nil, err
 }
 
 // pull makes the target's image available, whatever number of replicas wants it,
@@ -346,10 +372,7 @@ func (x *executor) refused(ctx context.Context, i fleet.Instance, cause error) e
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	_, err := x.store.UpdateInstance(ctx, i.ID, func(row *fleet.Instance) ([]fleet.Event, error) {
 		row.ContainerID, row.Current, row.Error = i.ContainerID, fleet.StatusFailed, cause.Error()
-		row.RecentExits = append(row.RecentExits, now)
-		if extra := len(row.RecentExits) - keptExits; extra > 0 {
-			row.RecentExits = row.RecentExits[extra:]
-		}
+		row.RecentExits = remembered(row.RecentExits, now)
 		e := event(*row, fleet.EventFailed, nil)
 		e.Error = row.Error
 		return []fleet.Event{e}, nil

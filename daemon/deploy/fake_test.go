@@ -77,7 +77,10 @@ func (m *memory) setHealth(id string, h fleet.Health) {
 	defer m.mu.Unlock()
 	for k := range m.instances {
 		if m.instances[k].ID == id {
-			m.instances[k].Health = h
+			m.instances[k].Health, m.instances[k].UnhealthySince, m.instances[k].LastCheck = h, nil, new(time.Now())
+			if h == fleet.HealthUnhealthy {
+				m.instances[k].UnhealthySince = new(time.Now())
+			}
 		}
 	}
 }

@@ -57,7 +57,7 @@ func observeRunning(i *fleet.Instance, c fleet.Container, checked bool) []fleet.
 		i.Restarts++
 	}
 	i.Current, i.StartedAt, i.Error, i.Force = fleet.StatusRunning, &started, "", false
-	i.Health, i.HealthySince = fleet.HealthUnknown, nil
+	i.Health, i.HealthySince, i.UnhealthySince = fleet.HealthUnknown, nil, nil
 	if !checked {
 		i.Health, i.HealthySince = fleet.HealthHealthy, &started
 	}
@@ -70,23 +70,44 @@ func observeExited(i *fleet.Instance, c fleet.Container) []fleet.Event {
 	if known && i.StoppedAt != nil && !finished.After(*i.StoppedAt) {
 		return nil
 	}
-	code := c.ExitCode
-	i.ExitCode, i.StoppedAt, i.IPAddress, i.Health, i.HealthySince = &code, &finished, "", fleet.HealthUnknown, nil
-	if i.Desired != fleet.StatusRunning || restartDue(*i) || i.DrainingSince != nil || c.EngineStopped {
+	code, counts := c.ExitCode, struck(*i)
+	i.ExitCode, i.StoppedAt, i.IPAddress = &code, &finished, ""
+	i.Health, i.HealthySince, i.UnhealthySince = fleet.HealthUnknown, nil, nil
+	if counts && crashLoop(i.RecentExits) {
+		return observeFailed(i, i.Error, map[string]any{"exit_code": code})
+	}
+	if counts || i.Desired != fleet.StatusRunning || restartDue(*i) || i.DrainingSince != nil || c.EngineStopped {
 		i.Current, i.Error = fleet.StatusStopped, ""
 		return []fleet.Event{event(*i, fleet.EventStopped, map[string]any{"exit_code": code, "engine_stopped": c.EngineStopped})}
 	}
-	i.Current, i.Error = fleet.StatusFailed, exitMessage(*i, c)
-	i.RecentExits = append(i.RecentExits, finished)
-	if extra := len(i.RecentExits) - keptExits; extra > 0 {
-		i.RecentExits = i.RecentExits[extra:]
+	i.RecentExits = remembered(i.RecentExits, finished)
+	return observeFailed(i, exitMessage(*i, c), map[string]any{"exit_code": code, "oom_killed": c.OOMKilled})
+}
+
+// observeFailed: the instance is down after a run that ended badly.
+func observeFailed(i *fleet.Instance, why string, data map[string]any) []fleet.Event {
+	i.Current, i.Error = fleet.StatusFailed, why
+	if crashLoop(i.RecentExits) {
+		i.Error = fmt.Sprintf("crash loop: %d failures within %s, left stopped; last: %s; start it or deploy again once the cause is mended",
+			len(recentExits(i.RecentExits)), CrashWindow, why)
 	}
-	if _, ok := NextStart(i.RecentExits); !ok {
-		i.Error = fmt.Sprintf("crash loop: %d exits within %s, left stopped; last: %s; start it or deploy again once the cause is mended",
-			len(recentExits(i.RecentExits)), CrashWindow, i.Error)
-	}
-	failed := event(*i, fleet.EventFailed, map[string]any{"exit_code": code, "oom_killed": c.OOMKilled})
+	failed := event(*i, fleet.EventFailed, data)
 	failed.Error = i.Error
+	return []fleet.Event{failed}
+}
+
+// observeIll: the run is about to be ended because it is unhealthy. It counts from
+// now on, whatever becomes of the daemon before it has ended.
+func observeIll(i *fleet.Instance, why string) []fleet.Event {
+	if struck(*i) {
+		return nil
+	}
+	strike(i)
+	i.Error = why
+	failed := event(*i, fleet.EventFailed, map[string]any{
+		"health_status": string(i.Health), "unhealthy_since": *i.UnhealthySince, "recent_failures": len(recentExits(i.RecentExits)),
+	})
+	failed.Error = why
 	return []fleet.Event{failed}
 }
 
@@ -114,7 +135,7 @@ func observeGone(i *fleet.Instance, c fleet.Container) []fleet.Event {
 		return nil
 	}
 	lost := i.ContainerID
-	i.ContainerID, i.IPAddress, i.Health, i.HealthySince = "", "", fleet.HealthUnknown, nil
+	i.ContainerID, i.IPAddress, i.Health, i.HealthySince, i.UnhealthySince = "", "", fleet.HealthUnknown, nil, nil
 	if i.Desired == fleet.StatusStopped {
 		i.Current = fleet.StatusStopped
 	} else {

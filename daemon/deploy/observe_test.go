@@ -53,7 +53,7 @@ func TestObserve(t *testing.T) {
 			events: "stopped", current: fleet.StatusStopped, health: fleet.HealthUnknown},
 		{name: "fifth exit is a crash loop", instance: with(running(), func(i *fleet.Instance) {
 			i.RecentExits = []time.Time{noon.Add(-40 * time.Second), noon.Add(-30 * time.Second), noon.Add(-20 * time.Second), noon.Add(-15 * time.Second)}
-		}), container: down, events: "failed", current: fleet.StatusFailed, health: fleet.HealthUnknown, message: "crash loop: 5 exits within 10m0s"},
+		}), container: down, events: "failed", current: fleet.StatusFailed, health: fleet.HealthUnknown, message: "crash loop: 5 failures within 10m0s"},
 		{name: "exit is known already", instance: with(running(), func(i *fleet.Instance) { i.Current, i.StoppedAt = fleet.StatusFailed, &ended }),
 			container: down, current: fleet.StatusFailed, health: fleet.HealthHealthy},
 		{name: "is lost by an engine that ended while it started it", instance: running(), container: fleet.Container{ID: "c", State: fleet.ContainerCreated},

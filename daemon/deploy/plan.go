@@ -192,8 +192,7 @@ func (p *planner) fits(i fleet.Instance) bool {
 	if i.DeploymentID == p.target.ID {
 		return true
 	}
-	_, restarts := NextStart(i.RecentExits)
-	return (i.Current != fleet.StatusFailed || restarts) && p.runs(i, &p.target)
+	return (i.Current != fleet.StatusFailed || !crashLoop(i.RecentExits)) && p.runs(i, &p.target)
 }
 
 // runs reports whether an instance's container is what a deployment wants.
@@ -268,6 +267,8 @@ func (p *planner) converge(i fleet.Instance) {
 		if p.drained(i, "asked to restart") {
 			p.add(StepRestart, i, "asked to restart")
 		}
+	case ill(i):
+		p.cure(i)
 	case p.limits(i) != p.granted(i):
 		p.add(StepResize, i, "")
 	}
@@ -292,7 +293,7 @@ func restartDue(i fleet.Instance) bool {
 
 // repair plans the restart of an instance that ended by itself, when its time has come.
 func (p *planner) repair(i fleet.Instance) {
-	at, ok := NextStart(i.RecentExits)
+	at, ok := NextStart(i.ID, i.RecentExits)
 	switch {
 	case !ok:
 	case at.After(p.now):
@@ -301,6 +302,24 @@ func (p *planner) repair(i fleet.Instance) {
 		p.add(StepCreate, i, "ended by itself")
 	default:
 		p.add(StepStart, i, "ended by itself")
+	}
+}
+
+// cure plans the restart of an instance that runs and is unhealthy, when its time
+// has come, or its stop when that is a crash loop. It is out of service already.
+func (p *planner) cure(i fleet.Instance) {
+	after := i
+	after.RecentExits = slices.Clone(i.RecentExits)
+	strike(&after)
+	at, ok := NextStart(i.ID, after.RecentExits)
+	reason := "is unhealthy" + lastCheck(i)
+	switch {
+	case !ok:
+		p.add(StepStop, i, reason)
+	case at.After(p.now):
+		p.recheck(at)
+	default:
+		p.add(StepRestart, i, reason)
 	}
 }
 

@@ -28,8 +28,8 @@ const healthyDeadline = 5 * time.Minute
 // instance reads "d1/2 running healthy": deployment, replica, status and health.
 // Further words: "gone" has no container, "draining" is out of service for 10 s,
 // "drained" has no more requests either, "stop" and "end" are wishes of a user,
-// "restart" asks for one, "exits=N" has ended by itself N times just now, "old"
-// was created before every deployment.
+// "restart" asks for one, "exits=N" has ended by itself N times just now, "struck"
+// is being ended because it is unhealthy, "old" was created before every deployment.
 func instance(t *testing.T, text string) fleet.Instance {
 	t.Helper()
 	words := strings.Fields(text)
@@ -49,6 +49,11 @@ func instance(t *testing.T, text string) fleet.Instance {
 		switch key, value, _ := strings.Cut(w, "="); key {
 		case "healthy", "unhealthy":
 			i.Health = fleet.Health(w)
+			if i.Health == fleet.HealthUnhealthy {
+				i.UnhealthySince = new(noon.Add(-time.Microsecond))
+			}
+		case "struck":
+			i.RecentExits = append(i.RecentExits, *i.UnhealthySince)
 		case "gone":
 			i.ContainerID = ""
 		case "draining":
@@ -146,9 +151,45 @@ func TestPlan(t *testing.T) {
 			want:      "start d1/2"},
 		{name: "third exit is repaired after a back-off", target: &v1,
 			instances: []string{"d1/1 running healthy", "d1/2 failed exits=3"},
-			recheck:   200 * time.Millisecond},
+			recheck:   172 * time.Millisecond},
 		{name: "crash loop is left alone", target: &v1,
 			instances: []string{"d1/1 running healthy", "d1/2 failed exits=5"}},
+		{name: "unhealthy replica is restarted at once", target: &v1,
+			instances: []string{"d1/1 running healthy", "d1/2 running unhealthy"},
+			want:      "restart d1/2"},
+		{name: "unhealthy replica is restarted after a back-off the next time", target: &v1,
+			instances: []string{"d1/1 running healthy", "d1/2 running exits=2 unhealthy"},
+			recheck:   172*time.Millisecond - time.Microsecond},
+		{name: "unhealthy replica that counts already", target: &v1,
+			instances: []string{"d1/1 running healthy", "d1/2 running unhealthy struck"},
+			want:      "restart d1/2"},
+		{name: "unhealthy for the fifth time is a crash loop", target: &v1,
+			instances: []string{"d1/1 running healthy", "d1/2 running exits=4 unhealthy"},
+			want:      "stop d1/2"},
+		{name: "unhealthy for the fifth time, which counts already", target: &v1,
+			instances: []string{"d1/1 running healthy", "d1/2 running exits=4 unhealthy struck"},
+			want:      "stop d1/2"},
+		{name: "unhealthy replica that a user stops", target: &v1,
+			instances: []string{"d1/1 running healthy", "d1/2 running unhealthy stop"},
+			want:      "stop d1/2"},
+		{name: "unhealthy replica that a user restarts", target: &v1,
+			instances: []string{"d1/1 running healthy", "d1/2 running exits=4 unhealthy restart"},
+			want:      "restart d1/2"},
+		{name: "unhealthy replica that a user terminates", target: &v1,
+			instances: []string{"d1/1 running healthy", "d1/2 running unhealthy end"},
+			want:      "add replica 2, remove d1/2"},
+		{name: "rollout restarts an unhealthy replica of the live deployment", target: new(going("v2", 1)),
+			instances: []string{"d1/1 running unhealthy", "d2/1 running"},
+			want:      "restart d1/1, await_healthy d2/1", recheck: healthyDeadline - 30*time.Second},
+		{name: "rollout restarts an unhealthy replica that it keeps", target: new(going("v1", 2)),
+			instances: []string{"d2/1 running unhealthy old", "d2/2 running healthy"},
+			want:      "restart d2/1, await_healthy d2/1", recheck: healthyDeadline - 30*time.Second},
+		{name: "rollout whose kept replica is in a crash loop of failed checks", target: new(going("v1", 2)),
+			instances: []string{"d2/1 failed exits=5 old", "d2/2 running healthy"},
+			want:      "fail d2/1"},
+		{name: "rollout does not restart what leaves", target: new(going("v2", 1)),
+			instances: []string{"d1/1 running unhealthy draining", "d2/1 running"},
+			want:      "await_healthy d2/1, remove d1/1", recheck: healthyDeadline - 30*time.Second},
 		{name: "user stops", target: &v1,
 			instances: []string{"d1/1 running healthy stop", "d1/2 stopped stop"},
 			want:      "drain d1/1"},
@@ -269,22 +310,35 @@ func TestNextStart(t *testing.T) {
 		{"no exit", nil, 0, true},
 		{"first is at once", at(0), 0, true},
 		{"second waits", at(0, 5), 100 * time.Millisecond, true},
-		{"fourth waits longer", at(0, 5, 10, 15), 400 * time.Millisecond, true},
+		{"third waits longer", at(0, 5, 10), 200 * time.Millisecond, true},
+		{"fourth waits even longer", at(0, 5, 10, 15), 400 * time.Millisecond, true},
 		{"fifth is a loop", at(0, 5, 10, 15, 20), 0, false},
 		{"a long good run starts afresh", at(0, 5, 10, 15, 1000), 0, true},
 		{"only the window counts", at(0, 300, 599, 601), 200 * time.Millisecond, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, ok := deploy.NextStart(tt.exits)
-			if ok != tt.ok {
-				t.Fatalf("may start: %v, want %v", ok, tt.ok)
+			delays := make(map[time.Duration]bool)
+			for n := range 100 {
+				id := fmt.Sprintf("instance-%d", n)
+				got, ok := deploy.NextStart(id, tt.exits)
+				if ok != tt.ok {
+					t.Fatalf("may start: %v, want %v", ok, tt.ok)
+				}
+				if !ok || len(tt.exits) == 0 {
+					return
+				}
+				delay := got.Sub(tt.exits[len(tt.exits)-1])
+				if delay < tt.after*4/5 || delay > tt.after*6/5 {
+					t.Errorf("starts %s after the last exit, want %s and at most a fifth more or less", delay, tt.after)
+				}
+				if again, _ := deploy.NextStart(id, tt.exits); again != got {
+					t.Errorf("starts at %s, then at %s, from the same facts", got, again)
+				}
+				delays[delay] = true
 			}
-			if !ok || len(tt.exits) == 0 {
-				return
-			}
-			if delay := got.Sub(tt.exits[len(tt.exits)-1]); delay != tt.after {
-				t.Errorf("starts %s after the last exit, want %s", delay, tt.after)
+			if tt.after > 0 && len(delays) < 25 {
+				t.Errorf("100 instances have %d delays between them", len(delays))
 			}
 		})
 	}

@@ -101,7 +101,7 @@ func checkRollout(r grammar.Rollout, check *fleet.HealthCheck) (faults []fleet.F
 	if len(faults) > 0 || check == nil {
 		return faults
 	}
-	if err := r.FitsHealthCheck(check.StartPeriod, check.Interval, check.Retries); err != nil {
+	if err := r.FitsHealthCheck(*check); err != nil {
 		faults = append(faults, fleet.FieldError{Field: "rollout_config.healthy_deadline", Message: err.Error()})
 	}
 	return faults

@@ -67,6 +67,12 @@ type Engine struct {
 
 	stats statsReader
 
+	// unended are the health commands that have outlived their time, by container.
+	unendedMu sync.Mutex
+	unended   map[string]string
+	// unkind leaves such commands alone, in tests.
+	unkind bool
+
 	nodeMu sync.Mutex
 	node   string
 }
@@ -97,7 +103,7 @@ func New(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		client: c, transport: transport, fresh: fresh, installation: cfg.Installation, node: cfg.Node,
-		log: log, registryTimeout: registryTimeout, stats: newStatsReader(),
+		log: log, registryTimeout: registryTimeout, stats: newStatsReader(), unended: make(map[string]string),
 	}
 	e.background, e.stop = context.WithCancel(context.Background())
 	return e, nil

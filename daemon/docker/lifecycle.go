@@ -188,6 +188,7 @@ func (e *Engine) RemoveContainer(ctx context.Context, containerID string) error 
 	}
 	call, cancel := bounded(ctx, callTimeout)
 	defer cancel()
+	e.forgetCommand(containerID)
 	err := e.client.ContainerRemove(call, containerID, container.RemoveOptions{Force: true, RemoveVolumes: true})
 	switch {
 	case err == nil, cerrdefs.IsNotFound(err):

@@ -70,6 +70,7 @@ func containerConfig(spec fleet.ContainerSpec, installation string, primary engi
 		User:         run.User,
 		Entrypoint:   run.Entrypoint,
 		Cmd:          run.Command,
+		Healthcheck:  imageCheck(spec.Spec.HealthCheck),
 	}
 	for _, port := range spec.Spec.Network.Ports {
 		c.ExposedPorts[tcp(port)] = struct{}{}
@@ -81,6 +82,15 @@ func containerConfig(spec fleet.ContainerSpec, installation string, primary engi
 		c.StopTimeout = &run.StopTimeout
 	}
 	return c
+}
+
+// imageCheck turns the image's own HEALTHCHECK off, unless the definition goes by
+// it: nobody would read its verdict.
+func imageCheck(check *fleet.HealthCheck) *container.HealthConfig {
+	if check != nil && check.Kind() == grammar.HealthImage {
+		return nil
+	}
+	return &container.HealthConfig{Test: []string{"NONE"}}
 }
 
 // hostConfig is limits, mounts, ports and everything else that the machine enforces.

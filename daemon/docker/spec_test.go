@@ -9,6 +9,7 @@ import (
 	"github.com/docker/docker/api/types/mount"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 var primary = engineNetwork{ID: "n1", Name: "wedsync.staging.app"}
@@ -18,12 +19,19 @@ func TestContainerConfig(t *testing.T) {
 		change func(*fleet.ContainerSpec)
 		want   func(*container.Config) bool
 	}{
-		"image is the digest": {func(s *fleet.ContainerSpec) { s.Instance.ImageDigest = "r/a@sha256:1" }, func(c *container.Config) bool { return c.Image == "r/a@sha256:1" }},
-		"entrypoint":          {func(s *fleet.ContainerSpec) { s.Spec.Runtime.Entrypoint = []string{"/a", "b"} }, func(c *container.Config) bool { return slices.Equal(c.Entrypoint, []string{"/a", "b"}) && c.Cmd == nil }},
-		"command":             {func(s *fleet.ContainerSpec) { s.Spec.Runtime.Command = []string{"-v"} }, func(c *container.Config) bool { return slices.Equal(c.Cmd, []string{"-v"}) && c.Entrypoint == nil }},
-		"user":                {func(s *fleet.ContainerSpec) { s.Spec.Runtime.User = "app:app" }, func(c *container.Config) bool { return c.User == "app:app" }},
-		"stop timeout":        {func(s *fleet.ContainerSpec) { s.Spec.Runtime.StopTimeout = 25 }, func(c *container.Config) bool { return *c.StopTimeout == 25 }},
-		"no stop timeout":     {func(s *fleet.ContainerSpec) { s.Spec.Runtime.StopTimeout = 0 }, func(c *container.Config) bool { return c.StopTimeout == nil }},
+		"image is the digest":  {func(s *fleet.ContainerSpec) { s.Instance.ImageDigest = "r/a@sha256:1" }, func(c *container.Config) bool { return c.Image == "r/a@sha256:1" }},
+		"entrypoint":           {func(s *fleet.ContainerSpec) { s.Spec.Runtime.Entrypoint = []string{"/a", "b"} }, func(c *container.Config) bool { return slices.Equal(c.Entrypoint, []string{"/a", "b"}) && c.Cmd == nil }},
+		"command":              {func(s *fleet.ContainerSpec) { s.Spec.Runtime.Command = []string{"-v"} }, func(c *container.Config) bool { return slices.Equal(c.Cmd, []string{"-v"}) && c.Entrypoint == nil }},
+		"user":                 {func(s *fleet.ContainerSpec) { s.Spec.Runtime.User = "app:app" }, func(c *container.Config) bool { return c.User == "app:app" }},
+		"stop timeout":         {func(s *fleet.ContainerSpec) { s.Spec.Runtime.StopTimeout = 25 }, func(c *container.Config) bool { return *c.StopTimeout == 25 }},
+		"image's check is off": {nil, func(c *container.Config) bool { return slices.Equal(c.Healthcheck.Test, []string{"NONE"}) }},
+		"image's check is off beside another": {func(s *fleet.ContainerSpec) { s.Spec.HealthCheck = &fleet.HealthCheck{Endpoint: "/"} }, func(c *container.Config) bool {
+			return slices.Equal(c.Healthcheck.Test, []string{"NONE"})
+		}},
+		"image's check is on": {func(s *fleet.ContainerSpec) { s.Spec.HealthCheck = &fleet.HealthCheck{Type: grammar.HealthImage} }, func(c *container.Config) bool {
+			return c.Healthcheck == nil
+		}},
+		"no stop timeout": {func(s *fleet.ContainerSpec) { s.Spec.Runtime.StopTimeout = 0 }, func(c *container.Config) bool { return c.StopTimeout == nil }},
 		"ports": {func(s *fleet.ContainerSpec) { s.Spec.Network.Ports = []int{80, 443} }, func(c *container.Config) bool {
 			_, ok := c.ExposedPorts["443/tcp"]
 			return ok && len(c.ExposedPorts) == 2

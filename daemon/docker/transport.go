@@ -27,7 +27,7 @@ type fencedTransport struct {
 //
 // The client then no longer knows its transport: the scheme is told here, and
 // idle connections are closed by the Engine. Hijacked connections, of which the
-// Engine makes none, would pass the fence, and would miss TLS.
+// Engine makes none (see startCommand), would pass the fence, and would miss TLS.
 func (t *fencedTransport) fenced(c *client.Client) error {
 	h := c.HTTPClient()
 	base, ok := h.Transport.(*http.Transport)

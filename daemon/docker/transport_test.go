@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +13,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/pkg/stdcopy"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
@@ -67,6 +71,16 @@ func TestFenceRefusesChanges(t *testing.T) {
 		"kill":           func() error { return e.StopContainer(ctx, id, 1, true) },
 		"remove":         func() error { return e.RemoveContainer(ctx, id) },
 		"pull":           func() error { return e.EnsureImage(ctx, missing, nil) },
+		"command":        func() error { _, err := e.RunCommand(ctx, id, []string{demoProgram, "check"}); return err },
+		"begin command": func() error {
+			made, err := e.client.ContainerExecCreate(t.Context(), id, container.ExecOptions{Cmd: []string{demoProgram, "check"}})
+			if err != nil {
+				return err
+			}
+			before++ // that was nobody's whom the fence binds
+			_, err = e.startCommand(ctx, made.ID)
+			return e.translate(ctx, "start command", err)
+		},
 	}
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) { wantKind(t, change(), fleet.ErrUnavailable, "the lead is lost") })
@@ -110,9 +124,14 @@ func TestEngineOverTLS(t *testing.T) {
 	var changes atomic.Int64
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Api-Version", "1.41")
-		if r.Method == http.MethodDelete {
+		switch {
+		case r.Method == http.MethodDelete:
 			changes.Add(1)
 			w.WriteHeader(http.StatusNoContent)
+		case strings.HasSuffix(r.URL.Path, "/start"):
+			_, _ = stdcopy.NewStdWriter(w, stdcopy.Stderr).Write([]byte("over TLS"))
+		case strings.Contains(r.URL.Path, "/exec"):
+			_, _ = io.WriteString(w, `{"Id": "e", "Running": false, "ExitCode": 3, "Pid": 12}`)
 		}
 	}))
 	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, MinVersion: tls.VersionTLS12}
@@ -128,6 +147,9 @@ func TestEngineOverTLS(t *testing.T) {
 	}
 	if err := e.RemoveContainer(ctx, "x"); err != nil || changes.Load() != 1 {
 		t.Fatalf("%v; the engine was asked %d times, want once", err, changes.Load())
+	}
+	if got, err := e.RunCommand(ctx, "x", []string{"check"}); err != nil || got.ExitCode != 3 || got.Output != "over TLS" {
+		t.Errorf("a command: %+v, %v", got, err)
 	}
 	g.open.Store(0)
 	wantKind(t, e.RemoveContainer(ctx, "x"), fleet.ErrUnavailable, "the lead is lost")

@@ -83,13 +83,14 @@ type WorkloadState struct {
 
 // HealthTarget is an instance whose health is to be checked.
 type HealthTarget struct {
-	InstanceID string
-	Workload   Workload
-	Address    string // IP address
-	Port       int
-	Check      HealthCheck
-	StartedAt  time.Time
-	Health     Health
+	InstanceID  string
+	Workload    Workload
+	ContainerID string
+	Address     string // IP address; empty without a network
+	Port        int    // zero for a check that needs none
+	Check       HealthCheck
+	StartedAt   time.Time
+	Health      Health
 	// HealthySince is since when every check has passed; nil when the last one failed.
 	HealthySince *time.Time
 	// CheckedAt is when the last check was; zero before the first.
@@ -111,7 +112,33 @@ type HealthUpdate struct {
 	Changed bool
 	// HealthySince is since when every check has passed; nil when the last one failed.
 	HealthySince *time.Time
-	Result       HealthResult
+	// CheckedAt is when the last check was that had an outcome; nil before the first.
+	// A check that could not be made has none.
+	CheckedAt *time.Time
+	Result    HealthResult
 	// Recent are the last results, oldest first.
 	Recent []HealthResult
+}
+
+// CommandResult is what has become of a command that ran inside a container.
+type CommandResult struct {
+	ExitCode int
+	// Missing: the container has no such program, or may not run it. Output says why.
+	Missing bool
+	// TimedOut: it had not ended in time.
+	TimedOut bool
+	// Busy: it was not begun, because that of an earlier call has still not ended.
+	Busy bool
+	// Output is the beginning of what it wrote.
+	Output string
+}
+
+// ImageHealth is what the engine says of the HEALTHCHECK of a container's image.
+type ImageHealth struct {
+	// Health is unknown while the engine has no verdict.
+	Health Health
+	// Missing: the image has none.
+	Missing bool
+	// Output is the beginning of what its last run wrote.
+	Output string
 }

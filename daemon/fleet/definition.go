@@ -12,9 +12,11 @@ import (
 // Defaults of a definition's fields.
 const (
 	DefaultImageTag      = "latest"
+	DefaultHealthType    = grammar.HealthHTTP
 	DefaultHealthPeriod  = 30
 	DefaultHealthTimeout = 10
 	DefaultHealthRetries = 3
+	DefaultHealthRise    = 1
 	DefaultTargetCPU     = 70
 	DefaultTargetMemory  = 80
 	DefaultStopTimeout   = 10
@@ -53,15 +55,8 @@ func (r Resources) StorageBytes() int64 {
 	return n
 }
 
-// HealthCheck is an HTTP check. Durations are seconds.
-type HealthCheck struct {
-	Endpoint    string `json:"endpoint"`
-	Port        int    `json:"port,omitempty"` // zero: the first of the ports
-	Interval    int    `json:"interval"`
-	Timeout     int    `json:"timeout"`
-	Retries     int    `json:"retries"`
-	StartPeriod int    `json:"start_period,omitempty"`
-}
+// HealthCheck says how to see whether an instance is well.
+type HealthCheck = grammar.HealthCheck
 
 // Scaling is the range and the targets of the number of replicas.
 type Scaling struct {
@@ -134,9 +129,11 @@ func (s Spec) ImageReference() (string, error) {
 	return grammar.ImageReference(s.RegistryURL, s.ImageName, s.ImageTag)
 }
 
-// HealthPort is the port that health checks request, zero if there is none.
+// HealthPort is the port that health checks connect to, zero if there is none.
 func (s Spec) HealthPort() int {
 	switch {
+	case s.HealthCheck != nil && !s.HealthCheck.NeedsPort():
+		return 0
 	case s.HealthCheck != nil && s.HealthCheck.Port != 0:
 		return s.HealthCheck.Port
 	case len(s.Network.Ports) > 0:
@@ -174,10 +171,19 @@ type Definition struct {
 }
 
 // SameContainers reports whether containers of the two specs are
-// interchangeable: everything is equal but the range of replicas.
+// interchangeable: everything is equal but the range of replicas. A health check
+// that says what another leaves out is equal.
 func (s Spec) SameContainers(other Spec) bool {
 	s.Scaling, other.Scaling = Scaling{}, Scaling{}
+	s.HealthCheck, other.HealthCheck = normalCheck(s.HealthCheck), normalCheck(other.HealthCheck)
 	a, errA := json.Marshal(s)
 	b, errB := json.Marshal(other)
 	return errA == nil && errB == nil && bytes.Equal(a, b)
+}
+
+func normalCheck(h *HealthCheck) *HealthCheck {
+	if h == nil {
+		return nil
+	}
+	return new(h.Normal())
 }

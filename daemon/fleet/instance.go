@@ -84,8 +84,9 @@ type Instance struct {
 	Checks         []HealthResult
 	LastCheck      *time.Time
 	Restarts       int
-	// RecentExits are the times of the last exits that were not asked for, oldest
-	// first; they decide back-off and crash loops.
+	// RecentExits are the times of the last runs that ended badly, oldest first: by
+	// an exit that was not asked for, or because they were unhealthy. They decide
+	// back-off and crash loops.
 	RecentExits []time.Time
 	ExitCode    *int
 	Error       string
@@ -93,6 +94,8 @@ type Instance struct {
 	RestartRequested *time.Time
 	// HealthySince is since when every check has passed, in this run.
 	HealthySince *time.Time
+	// UnhealthySince is since when the instance is unhealthy, in this run.
+	UnhealthySince *time.Time
 	// DrainingSince is since when the instance is out of service, on its way to removal.
 	DrainingSince *time.Time
 	// Drained reports, of one that drains, that nobody has a request there any more

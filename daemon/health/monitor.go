@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -29,6 +28,7 @@ const (
 // Config is what a Monitor is made of.
 type Config struct {
 	Store  Store
+	Engine Engine
 	Logger *slog.Logger
 	// Changed is called after something was written that a rollout may wait for: a
 	// verdict that changed, or a streak of passed checks that began, was long
@@ -41,7 +41,7 @@ type Monitor struct {
 	store    Store
 	log      *slog.Logger
 	changed  func(fleet.Workload)
-	prober   prober
+	prober   *prober
 	poked    chan struct{}
 	verdicts chan verdict
 	slots    chan struct{}
@@ -60,7 +60,7 @@ func NewMonitor(c Config) *Monitor {
 		store:   c.Store,
 		log:     c.Logger,
 		changed: c.Changed,
-		prober:  newProber(),
+		prober:  newProber(c.Engine),
 		poked:   make(chan struct{}, 1),
 		slots:   make(chan struct{}, probesAtOnce),
 	}
@@ -125,7 +125,7 @@ func (m *Monitor) adopt(ctx context.Context, group *errgroup.Group, watched map[
 	for _, t := range targets {
 		key := run{instance: t.InstanceID, started: t.StartedAt.UnixNano(), settling: t.Settling}
 		current[key] = true
-		if _, ok := watched[key]; ok || t.Address == "" || t.Port == 0 {
+		if _, ok := watched[key]; ok || t.Check.NeedsPort() && (t.Address == "" || t.Port == 0) {
 			continue
 		}
 		watchCtx, cancel := context.WithCancel(ctx)
@@ -147,9 +147,7 @@ func (m *Monitor) adopt(ctx context.Context, group *errgroup.Group, watched map[
 func (m *Monitor) watch(ctx context.Context, t fleet.HealthTarget) {
 	tracker := newTracker(t)
 	var written time.Time
-	if tracker.settled() {
-		sleep(ctx, rand.N(tracker.interval())) // nobody waits for it: don't check all of them in step after a restart
-	}
+	sleep(ctx, tracker.delay())
 	for ctx.Err() == nil {
 		result, ok := m.check(ctx, t)
 		if !ok {
@@ -164,6 +162,7 @@ func (m *Monitor) watch(ctx context.Context, t fleet.HealthTarget) {
 				Health:       tracker.verdict,
 				Changed:      changed,
 				HealthySince: tracker.since,
+				CheckedAt:    tracker.checkedAt(),
 				Result:       result,
 				Recent:       slices.Clone(tracker.recent),
 			}})

@@ -25,47 +25,64 @@ type tracker struct {
 	check     fleet.HealthCheck
 	startedAt time.Time
 	settling  time.Duration
-	verdict   fleet.Health
-	since     *time.Time // when the streak began; nil when the last check failed
-	last      time.Time  // when the last check was
-	failures  int        // counted failures in a row
-	counted   time.Time  // when the last of them was
-	quick     time.Duration
-	recent    []fleet.HealthResult
+
+	verdict  fleet.Health
+	since    *time.Time // when the streak began; nil when the last check failed
+	last     time.Time  // when the last check was that had an outcome
+	passes   int        // checks of the streak
+	failures int        // counted failures in a row
+	counted  time.Time  // when the last of them was
+	quick    time.Duration
+	paced    bool // the next check comes at the interval's pace, as this one did
+	recent   []fleet.HealthResult
 }
 
 func newTracker(t fleet.HealthTarget) *tracker {
-	return &tracker{
+	r := &tracker{
 		check: t.Check, startedAt: t.StartedAt, settling: t.Settling,
 		verdict: t.Health, since: t.HealthySince, last: t.CheckedAt, quick: firstProbe,
 	}
+	if r.since != nil {
+		r.passes = 1 // at least; those of one that is healthy have been enough
+	}
+	return r
 }
 
 func (t *tracker) interval() time.Duration { return time.Duration(t.check.Interval) * time.Second }
 
 // record takes a result in. changed reports whether the verdict is another one;
 // news, whether a rollout may have waited for this result: the verdict changed,
-// or the streak began, was long enough, or broke.
+// or the streak began, was long enough, or broke. A check without an outcome is
+// kept for people to read and says nothing: it breaks no streak and lengthens none.
 func (t *tracker) record(r fleet.HealthResult) (changed, news bool) {
 	verdict, streak, settled := t.verdict, t.since != nil, t.settled()
-	t.last = r.Timestamp
 	t.recent = append(t.recent, r)
 	if extra := len(t.recent) - keptResults; extra > 0 {
 		t.recent = t.recent[extra:]
 	}
-	if r.Status == fleet.HealthHealthy {
+	switch r.Status {
+	case fleet.HealthHealthy:
+		t.last = r.Timestamp
 		t.pass(r.Timestamp)
-	} else {
+	case fleet.HealthUnhealthy:
+		t.last = r.Timestamp
 		t.fail(r.Timestamp)
+	default:
+		return false, false
 	}
 	changed = t.verdict != verdict
 	return changed, changed || streak != (t.since != nil) || settled != t.settled()
 }
 
+// pass lengthens the streak. The verdict follows after so many checks of it.
 func (t *tracker) pass(at time.Time) {
-	t.verdict, t.failures, t.counted = fleet.HealthHealthy, 0, time.Time{}
+	t.failures, t.counted = 0, time.Time{}
 	if t.since == nil {
-		t.since = &at
+		t.since, t.passes = &at, 0
+	}
+	t.passes++
+	if t.passes >= t.check.Passes() {
+		t.verdict = fleet.HealthHealthy
 	}
 }
 
@@ -73,32 +90,65 @@ func (t *tracker) pass(at time.Time) {
 // which one counts per interval and none within the start period, so that probing
 // in quick succession does not condemn a slow starter.
 func (t *tracker) fail(at time.Time) {
-	t.since = nil
+	t.since, t.passes = nil, 0
 	starting := t.verdict != fleet.HealthHealthy && at.Sub(t.startedAt) < time.Duration(t.check.StartPeriod)*time.Second
 	if starting || !t.counted.IsZero() && at.Sub(t.counted) < t.interval()-t.interval()/drift {
 		return
 	}
 	t.failures, t.counted = t.failures+1, at
-	if t.failures >= t.check.Retries {
+	if t.failures >= t.check.Fall() {
 		t.verdict = fleet.HealthUnhealthy
 	}
 }
 
-// settled reports whether a check has passed that ends a streak of the settling time.
+// settled reports whether the instance is healthy and a check has passed that ends
+// a streak of the settling time.
 func (t *tracker) settled() bool {
-	return t.since != nil && t.last.Sub(*t.since) >= t.settling
+	return t.verdict == fleet.HealthHealthy && t.since != nil && t.last.Sub(*t.since) >= t.settling
 }
 
-// pause is the time until the next check. At the interval's pace it varies, so
-// that instances drift apart.
+// checkedAt is when the last check was that had an outcome; nil before the first.
+func (t *tracker) checkedAt() *time.Time {
+	if t.last.IsZero() {
+		return nil
+	}
+	return new(t.last)
+}
+
+// slow reports whether nobody waits for the next check.
+func (t *tracker) slow() bool { return t.verdict == fleet.HealthUnhealthy || t.settled() }
+
+// delay is the time until the first check that this daemon makes: none, if somebody
+// may wait for it, and otherwise any part of the interval.
+func (t *tracker) delay() time.Duration {
+	if !t.slow() {
+		return 0
+	}
+	return t.phase()
+}
+
+// pause is the time until the next check. The first one at the interval's pace
+// comes after any part of the interval, since many instances may have settled, or
+// failed, at the same moment; those after it vary, so that instances that came to
+// be in step drift apart again.
 func (t *tracker) pause() time.Duration {
-	if t.verdict == fleet.HealthUnhealthy || t.settled() {
+	if t.slow() {
+		if !t.paced {
+			return t.phase()
+		}
 		return t.interval() - rand.N(t.interval()/drift)
 	}
+	t.paced = false
 	pause := min(t.quick, t.interval())
 	t.quick = min(2*t.quick, slowestQuickProbe)
-	if t.since != nil {
+	if t.since != nil && t.verdict == fleet.HealthHealthy {
 		pause = min(pause, t.settling-t.last.Sub(*t.since))
 	}
 	return pause
+}
+
+// phase is where in the interval an instance is checked.
+func (t *tracker) phase() time.Duration {
+	t.paced = true
+	return rand.N(t.interval())
 }

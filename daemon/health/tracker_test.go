@@ -22,7 +22,7 @@ var start = time.Date(2026, time.June, 6, 12, 0, 0, 0, time.UTC)
 // result is what a check finds so long after the start, and what follows from it.
 type result struct {
 	at            time.Duration
-	ok            bool
+	ok            bool // the check passes
 	verdict       fleet.Health
 	since         time.Duration
 	changed, news bool
@@ -56,6 +56,13 @@ func TestTracker(t *testing.T) {
 	}
 	forgiving := target(unknown, never)
 	forgiving.Check.StartPeriod = 60
+	rising := func(initial fleet.Health) fleet.HealthTarget {
+		t := target(initial, never)
+		t.Check.Rise = 3
+		return t
+	}
+	image := target(healthy, 0)
+	image.Check.Type, image.Check.Rise = "image", 5
 	instant := target(unknown, never)
 	instant.Settling = 0
 	tests := []struct {
@@ -116,6 +123,27 @@ func TestTracker(t *testing.T) {
 			{10 * s, false, unhealthy, never, true, true, false},
 			{20 * s, true, healthy, 20 * s, true, true, false},
 			{21 * s, false, unhealthy, never, true, true, false},
+		}},
+		{"the engine's verdict counts at once", image, []result{
+			{10 * s, false, unhealthy, never, true, true, false},
+			{20 * s, true, healthy, 20 * s, true, true, false},
+		}},
+		{"healthy once so many checks in a row have passed", rising(unknown), []result{
+			{s, true, unknown, s, false, true, false},
+			{2 * s, true, unknown, s, false, false, false},
+			{3 * s, false, unknown, never, false, true, false},
+			{4 * s, true, unknown, 4 * s, false, true, false},
+			{5 * s, true, unknown, 4 * s, false, false, false},
+			{6 * s, true, healthy, 4 * s, true, true, false},
+			{9 * s, true, healthy, 4 * s, false, true, true},
+		}},
+		{"one pass too few does not cure", rising(unhealthy), []result{
+			{10 * s, true, unhealthy, 10 * s, false, true, false},
+			{20 * s, true, unhealthy, 10 * s, false, false, false},
+			{30 * s, false, unhealthy, never, false, true, false},
+			{40 * s, true, unhealthy, 40 * s, false, true, false},
+			{50 * s, true, unhealthy, 40 * s, false, false, false},
+			{60 * s, true, healthy, 40 * s, true, true, true},
 		}},
 		{"recovers", target(unhealthy, never), []result{
 			{s, true, healthy, s, true, true, false},
@@ -180,6 +208,13 @@ func TestTrackerPauses(t *testing.T) {
 			for _, r := range tt.results {
 				tr.record(r.of())
 			}
+			if tr.slow() {
+				if first := tr.delay(); first < 0 || first >= tr.interval() {
+					t.Errorf("the first check comes after %s, want any part of %s", first, tr.interval())
+				}
+			} else if first := tr.delay(); first != 0 {
+				t.Errorf("somebody waits for the first check, which comes after %s", first)
+			}
 			last := time.Duration(0)
 			for range 20 {
 				pause := tr.pause()
@@ -192,5 +227,32 @@ func TestTrackerPauses(t *testing.T) {
 				t.Errorf("pause %s, want at least %s", last, tt.least)
 			}
 		})
+	}
+}
+
+// TestTrackerLeavesOutWhatSaysNothing: a check that could not be made breaks no
+// streak, ends none, and does not count, but is kept.
+func TestTrackerLeavesOutWhatSaysNothing(t *testing.T) {
+	tr := newTracker(target(healthy, 0))
+	nothing := func(at time.Duration) fleet.HealthResult {
+		return fleet.HealthResult{Timestamp: start.Add(at), Status: unknown, Details: "the engine does not answer"}
+	}
+	for n := range 10 {
+		if changed, news := tr.record(nothing(time.Duration(n) * 10 * s)); changed || news {
+			t.Fatalf("changed %v, news %v", changed, news)
+		}
+	}
+	if tr.verdict != healthy || tr.since == nil || tr.settled() || tr.checkedAt() != nil || len(tr.recent) != keptResults {
+		t.Errorf("after checks that say nothing: %s since %v, settled %v, checked at %v", tr.verdict, tr.since, tr.settled(), tr.checkedAt())
+	}
+	tr.record(result{at: 100 * s}.of())
+	tr.record(nothing(110 * s))
+	tr.record(result{at: 120 * s}.of())
+	if tr.verdict != healthy {
+		t.Errorf("%s after two failures of three", tr.verdict)
+	}
+	tr.record(result{at: 130 * s}.of())
+	if tr.verdict != unhealthy || !tr.checkedAt().Equal(start.Add(130*s)) {
+		t.Errorf("%s after three failures, checked at %v", tr.verdict, tr.checkedAt())
 	}
 }

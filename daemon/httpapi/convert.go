@@ -95,21 +95,36 @@ func resourcesFromAPI(r api.ResourceLimits) fleet.Resources {
 	return fleet.Resources{CPU: r.CPU, Memory: r.Memory, Storage: r.Storage}
 }
 
+// healthCheckToAPI fills in what was stored before there were types.
 func healthCheckToAPI(h fleet.HealthCheck) api.HealthCheckConfig {
 	return api.HealthCheckConfig{
-		Endpoint: h.Endpoint, Port: h.Port, Interval: h.Interval, Timeout: h.Timeout,
-		Retries: h.Retries, StartPeriod: h.StartPeriod,
+		Type:           h.Kind(),
+		Endpoint:       h.Endpoint,
+		Port:           h.Port,
+		ExpectedStatus: slices.Clone(h.ExpectedStatus),
+		Headers:        maps.Clone(h.Headers),
+		Command:        slices.Clone(h.Command),
+		Interval:       h.Interval,
+		Timeout:        h.Timeout,
+		Retries:        h.Retries,
+		Rise:           cmp.Or(h.Rise, fleet.DefaultHealthRise),
+		StartPeriod:    h.StartPeriod,
 	}
 }
 
 func healthCheckFromAPI(h api.HealthCheckConfig) fleet.HealthCheck {
 	return fleet.HealthCheck{
-		Endpoint:    h.Endpoint,
-		Port:        h.Port,
-		Interval:    cmp.Or(h.Interval, fleet.DefaultHealthPeriod),
-		Timeout:     cmp.Or(h.Timeout, fleet.DefaultHealthTimeout),
-		Retries:     cmp.Or(h.Retries, fleet.DefaultHealthRetries),
-		StartPeriod: h.StartPeriod,
+		Type:           cmp.Or(h.Type, fleet.DefaultHealthType),
+		Endpoint:       h.Endpoint,
+		Port:           h.Port,
+		ExpectedStatus: slices.Clone(h.ExpectedStatus),
+		Headers:        maps.Clone(h.Headers),
+		Command:        slices.Clone(h.Command),
+		Interval:       cmp.Or(h.Interval, fleet.DefaultHealthPeriod),
+		Timeout:        cmp.Or(h.Timeout, fleet.DefaultHealthTimeout),
+		Retries:        cmp.Or(h.Retries, fleet.DefaultHealthRetries),
+		Rise:           cmp.Or(h.Rise, fleet.DefaultHealthRise),
+		StartPeriod:    h.StartPeriod,
 	}
 }
 

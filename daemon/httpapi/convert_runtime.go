@@ -37,6 +37,7 @@ func instanceToAPI(i fleet.Instance) api.Instance {
 		HealthStatus:    string(i.Health),
 		LastHealthCheck: i.LastCheck,
 		HealthySince:    i.HealthySince,
+		UnhealthySince:  i.UnhealthySince,
 		DrainingSince:   i.DrainingSince,
 		RestartCount:    i.Restarts,
 		ExitCode:        i.ExitCode,

@@ -157,10 +157,21 @@ func operations(document *huma.OpenAPI) iter.Seq[*huma.Operation] {
 	}
 }
 
+// wholes are examples of objects whose fields do not all go together.
+var wholes = map[string]any{
+	"HealthCheckConfig": map[string]any{
+		"type": "http", "endpoint": "/health", "port": 8080, "expected_status": []string{"200-299", "401"},
+		"headers": map[string]string{"Host": "shop.example.com"}, "interval": 30, "timeout": 10, "retries": 3, "rise": 1, "start_period": 5,
+	},
+}
+
 // illustrate completes the examples of the document: fields carry theirs as a
 // tag, and everything that is made of fields gets one put together from them.
 func illustrate(document *huma.OpenAPI) {
 	schemas := document.Components.Schemas
+	for name, whole := range wholes {
+		schemas.Map()[name].Examples = []any{whole}
+	}
 	for _, name := range slices.Sorted(maps.Keys(schemas.Map())) {
 		for _, property := range schemas.Map()[name].Properties {
 			if len(property.Examples) == 0 {

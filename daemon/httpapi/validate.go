@@ -32,7 +32,7 @@ func checkDefinition(f *faults, d api.Definition) {
 	checkEnvironmentConfig(f, d.EnvironmentConfig)
 	checkResources(f, d.ResourceLimits)
 	if d.HealthCheckConfig != nil {
-		checkHealthCheck(f, *d.HealthCheckConfig)
+		checkHealthCheck(f, *d.HealthCheckConfig, d.NetworkConfig.Ports)
 	}
 	checkScaling(f, d.ScalingConfig)
 	checkNetworkConfig(f, d.NetworkConfig)
@@ -47,10 +47,6 @@ func checkAcross(f *faults, d api.Definition) {
 		if _, err := grammar.ImageReference(d.RegistryURL, d.ImageName, d.ImageTag); err != nil {
 			f.add("body.image_name", "%q does not fit behind the registry %s; leave out the one or the other", d.ImageName, d.RegistryURL)
 		}
-	}
-	if h := d.HealthCheckConfig; h != nil && h.Port == 0 && len(d.NetworkConfig.Ports) == 0 &&
-		f.sound("body.health_check_config", "body.network_config.ports") {
-		f.add("body.health_check_config.port", "is needed: give it, or list the container's ports in network_config.ports")
 	}
 	if f.sound("body.volume_mounts", "body.runtime_config.tmpfs") {
 		for i, target := range d.RuntimeConfig.Tmpfs {
@@ -72,7 +68,7 @@ func checkDefinitionChange(f *faults, r api.UpdateDefinitionRequest) {
 	given(r.EnvironmentConfig, func(v map[string]string) { checkEnvironmentConfig(f, v) })
 	given(r.ResourceLimits, func(v api.ResourceLimits) { checkResources(f, v) })
 	given(r.HealthCheckConfig.Value, func(v api.HealthCheckConfig) {
-		checkHealthCheck(f, healthCheckToAPI(healthCheckFromAPI(v)))
+		checkHealthCheck(f, healthCheckToAPI(healthCheckFromAPI(v)), somePort)
 	})
 	given(r.ScalingConfig, func(v api.ScalingConfig) { checkScaling(f, v) })
 	given(r.NetworkConfig, func(v api.NetworkConfig) { checkNetworkConfig(f, v) })
@@ -109,11 +105,24 @@ func checkResources(f *faults, r api.ResourceLimits) {
 	}
 }
 
-// checkHealthCheck needs the defaults filled in.
-func checkHealthCheck(f *faults, h api.HealthCheckConfig) {
-	f.refuse("body.health_check_config.endpoint", grammar.HTTPPath(h.Endpoint))
-	if f.sound("body.health_check_config.interval", "body.health_check_config.timeout") && h.Timeout > h.Interval {
-		f.add("body.health_check_config.timeout", "of %d s is longer than the interval of %d s; use 1 to %d", h.Timeout, h.Interval, h.Interval)
+// somePort stands for the ports of a definition that is not known yet.
+var somePort = []int{80}
+
+// checkHealthCheck needs the defaults filled in. Where a field is wrong in itself,
+// it says nothing of what that has to do with others.
+func checkHealthCheck(f *faults, h api.HealthCheckConfig, ports []int) {
+	const location = "body.health_check_config."
+	if !f.sound(location + "type") {
+		return
+	}
+	found := slices.DeleteFunc(healthCheckFromAPI(h).Faults(ports), func(fault grammar.Fault) bool {
+		field, _, _ := strings.Cut(fault.Field, "[")
+		field, _, _ = strings.Cut(field, ".")
+		return !f.sound(location+field) ||
+			field == "timeout" && !f.sound(location+"interval") || field == "port" && !f.sound("body.network_config.ports")
+	})
+	for _, fault := range found {
+		f.refuse(location+fault.Field, fault.Err)
 	}
 }
 

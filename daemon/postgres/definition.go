@@ -258,7 +258,7 @@ func specColumns(s fleet.Spec) dbsqlc.ContainerDefinition {
 
 func definition(r dbsqlc.ContainerDefinition) fleet.Definition {
 	check := r.HealthCheckConfig
-	if check != nil && check.Endpoint == "" { // the column's default '{}'
+	if check != nil && check.Interval == 0 { // the column's default '{}'
 		check = nil
 	}
 	return fleet.Definition{

@@ -32,11 +32,14 @@ func (s *Store) HealthTargets(ctx context.Context) ([]fleet.HealthTarget, error)
 
 func healthTarget(r dbsqlc.HealthTargetsRow) (fleet.HealthTarget, error) {
 	target := fleet.HealthTarget{
-		InstanceID: r.ID,
-		Workload:   fleet.Workload{DefinitionID: r.DefinitionID, Environment: r.Environment},
-		Address:    r.IpAddress.String(),
-		Health:     r.HealthStatus, HealthySince: r.HealthySince,
+		InstanceID:  r.ID,
+		Workload:    fleet.Workload{DefinitionID: r.DefinitionID, Environment: r.Environment},
+		ContainerID: r.ContainerID,
+		Health:      r.HealthStatus, HealthySince: r.HealthySince,
 		Settling: time.Duration(normalRollout(r.RolloutConfig).MinHealthyTime) * time.Second,
+	}
+	if r.IpAddress != nil {
+		target.Address = r.IpAddress.String()
 	}
 	if r.LastHealthCheck != nil {
 		target.CheckedAt = *r.LastHealthCheck
@@ -61,7 +64,7 @@ type healthRow struct {
 	StartedAt time.Time            `json:"started_at"`
 	Health    fleet.Health         `json:"health_status"`
 	Checks    []fleet.HealthResult `json:"health_checks"`
-	At        time.Time            `json:"checked_at"`
+	At        *time.Time           `json:"checked_at"`
 	Since     *time.Time           `json:"healthy_since"`
 }
 
@@ -79,7 +82,7 @@ func healthRows(updates []fleet.HealthUpdate) []healthRow {
 			continue
 		}
 		seen[key] = true
-		row := healthRow{ID: u.InstanceID, StartedAt: stored(u.StartedAt), Health: u.Health, Checks: u.Recent, At: u.Result.Timestamp, Since: u.HealthySince}
+		row := healthRow{ID: u.InstanceID, StartedAt: stored(u.StartedAt), Health: u.Health, Checks: u.Recent, At: u.CheckedAt, Since: u.HealthySince}
 		if row.Checks == nil {
 			row.Checks = []fleet.HealthResult{}
 		}

@@ -228,7 +228,7 @@ func (t *transaction) updateInstance(ctx context.Context, i fleet.Instance) erro
 		RecentExits: i.RecentExits, ExitCode: i.ExitCode, ErrorMessage: nullable(i.Error),
 		RestartRequestedAt: i.RestartRequested, Force: i.Force, StartedAt: i.StartedAt, StoppedAt: i.StoppedAt,
 		ImageTag: i.ImageTag, ImageDigest: i.ImageDigest, DeploymentID: nullable(i.DeploymentID),
-		HealthySince: i.HealthySince, DrainingSince: i.DrainingSince, ResourceLimits: i.Limits,
+		HealthySince: i.HealthySince, DrainingSince: i.DrainingSince, UnhealthySince: i.UnhealthySince, ResourceLimits: i.Limits,
 	})
 }
 
@@ -261,7 +261,7 @@ func detached(i fleet.Instance) fleet.Instance {
 	i.Ports = maps.Clone(i.Ports)
 	i.Checks = slices.Clone(i.Checks)
 	i.RecentExits = slices.Clone(i.RecentExits)
-	for _, p := range []**time.Time{&i.LastCheck, &i.RestartRequested, &i.StartedAt, &i.StoppedAt, &i.HealthySince, &i.DrainingSince} {
+	for _, p := range []**time.Time{&i.LastCheck, &i.RestartRequested, &i.StartedAt, &i.StoppedAt, &i.HealthySince, &i.UnhealthySince, &i.DrainingSince} {
 		if *p != nil {
 			*p = new(**p)
 		}
@@ -303,7 +303,7 @@ func normalInstance(i fleet.Instance) fleet.Instance {
 	for n := range i.Checks {
 		i.Checks[n].Timestamp = i.Checks[n].Timestamp.UTC().Round(0)
 	}
-	for _, p := range []*time.Time{i.LastCheck, i.RestartRequested, i.StartedAt, i.StoppedAt, i.HealthySince, i.DrainingSince} {
+	for _, p := range []*time.Time{i.LastCheck, i.RestartRequested, i.StartedAt, i.StoppedAt, i.HealthySince, i.UnhealthySince, i.DrainingSince} {
 		if p != nil {
 			*p = stored(*p)
 		}
@@ -323,7 +323,7 @@ func instance(r dbsqlc.ContainerInstance, definition, service string) fleet.Inst
 		Usage: r.ResourceUsage, Health: r.HealthStatus, Checks: r.HealthChecks, LastCheck: r.LastHealthCheck,
 		Restarts: r.RestartCount, RecentExits: r.RecentExits, ExitCode: r.ExitCode, Error: text(r.ErrorMessage),
 		RestartRequested: r.RestartRequestedAt, Force: r.Force, StartedAt: r.StartedAt, StoppedAt: r.StoppedAt,
-		HealthySince: r.HealthySince, DrainingSince: r.DrainingSince, Limits: r.ResourceLimits,
+		HealthySince: r.HealthySince, UnhealthySince: r.UnhealthySince, DrainingSince: r.DrainingSince, Limits: r.ResourceLimits,
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	if r.IpAddress != nil {

@@ -254,7 +254,7 @@ func TestHealth(t *testing.T) {
 	rows := added(t, s, newInstance(d, 1), newInstance(d, 2), newInstance(d, 3), newInstance(deployed(t, s, web, "staging"), 1))
 	for n, i := range rows {
 		if _, err := s.UpdateInstance(system(t), i.ID, change(func(i *fleet.Instance) {
-			i.Current, i.StartedAt = fleet.StatusRunning, new(testTime)
+			i.Current, i.StartedAt, i.ContainerID = fleet.StatusRunning, new(testTime), "c-"+i.ID
 			if n != 2 {
 				i.IPAddress = "172.18.0.2"
 			}
@@ -266,10 +266,13 @@ func TestHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	targets, err := s.HealthTargets(system(t))
-	want := []fleet.HealthTarget{{
-		InstanceID: rows[0].ID, Workload: d.Workload(), Address: "172.18.0.2", Port: 8081,
+	first := fleet.HealthTarget{
+		InstanceID: rows[0].ID, Workload: d.Workload(), ContainerID: "c-" + rows[0].ID, Address: "172.18.0.2", Port: 8081,
 		Check: *d.Spec.HealthCheck, StartedAt: testTime, Health: fleet.HealthUnknown, Settling: 10 * time.Second,
-	}}
+	}
+	isolated := first
+	isolated.InstanceID, isolated.ContainerID, isolated.Address = rows[2].ID, "c-"+rows[2].ID, ""
+	want := []fleet.HealthTarget{first, isolated}
 	if err != nil || !reflect.DeepEqual(targets, want) {
 		t.Errorf("targets are %+v, %v; want %+v", targets, err, want)
 	}
@@ -278,7 +281,7 @@ func TestHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	result := fleet.HealthResult{Timestamp: testTime, Status: fleet.HealthUnhealthy, ResponseTime: 2.5, Details: "status 503"}
-	update := fleet.HealthUpdate{InstanceID: rows[0].ID, StartedAt: testTime, Health: fleet.HealthUnhealthy, Changed: true, Result: result, Recent: []fleet.HealthResult{result}}
+	update := fleet.HealthUpdate{InstanceID: rows[0].ID, StartedAt: testTime, Health: fleet.HealthUnhealthy, Changed: true, CheckedAt: new(testTime), Result: result, Recent: []fleet.HealthResult{result}}
 	quiet := update
 	quiet.Changed = false
 	for _, updates := range [][]fleet.HealthUpdate{{update}, {quiet}, nil} {
@@ -321,7 +324,7 @@ func running(t *testing.T, s *postgres.Store, id string, since time.Time) fleet.
 func passed(i fleet.Instance, at time.Time) fleet.HealthUpdate {
 	return fleet.HealthUpdate{
 		InstanceID: i.ID, StartedAt: *i.StartedAt, Health: fleet.HealthHealthy, Changed: true, HealthySince: &at,
-		Result: fleet.HealthResult{Timestamp: at, Status: fleet.HealthHealthy},
+		CheckedAt: &at, Result: fleet.HealthResult{Timestamp: at, Status: fleet.HealthHealthy},
 	}
 }
 
@@ -332,6 +335,7 @@ func TestHealthStreak(t *testing.T) {
 	first := passed(i, testTime.Add(1234567*time.Nanosecond)) // finer than columns are
 	broken := first
 	broken.Changed, broken.HealthySince, broken.Result.Timestamp = false, nil, testTime.Add(time.Minute)
+	broken.CheckedAt = new(broken.Result.Timestamp)
 	for _, tt := range []struct {
 		name   string
 		update fleet.HealthUpdate
@@ -356,11 +360,51 @@ func TestHealthStreak(t *testing.T) {
 	}
 }
 
+// TestUnhealthySince: the column has the first verdict of a run that holds, until it is over.
+func TestUnhealthySince(t *testing.T) {
+	s, _ := open(t)
+	i := checkedInstance(t, s)
+	condemned := func(at time.Time) fleet.HealthUpdate {
+		u := passed(i, at)
+		u.Health, u.HealthySince = fleet.HealthUnhealthy, nil
+		return u
+	}
+	nothing := condemned(testTime.Add(3 * time.Minute))
+	nothing.CheckedAt, nothing.Changed = new(testTime.Add(2*time.Minute)), false // that check has said nothing
+	for _, tt := range []struct {
+		name   string
+		update fleet.HealthUpdate
+		want   *time.Time
+	}{
+		{"unhealthy", condemned(testTime.Add(time.Minute)), new(testTime.Add(time.Minute))},
+		{"still", condemned(testTime.Add(2 * time.Minute)), new(testTime.Add(time.Minute))},
+		{"still, as far as is known", nothing, new(testTime.Add(time.Minute))},
+		{"recovered", passed(i, testTime.Add(4*time.Minute)), nil},
+		{"unhealthy again", condemned(testTime.Add(5 * time.Minute)), new(testTime.Add(5 * time.Minute))},
+	} {
+		if err := s.RecordHealth(system(t), []fleet.HealthUpdate{tt.update}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Instance(system(t), i.ID)
+		if err != nil || !reflect.DeepEqual(got.UnhealthySince, tt.want) || !got.LastCheck.Equal(*tt.update.CheckedAt) {
+			t.Errorf("%s: unhealthy since %v, checked at %v, %v; want %v and %v", tt.name, got.UnhealthySince, got.LastCheck, err, tt.want, tt.update.CheckedAt)
+		}
+	}
+}
+
 // TestHealthOfRunsThatAreOver: late results of checks say nothing about what runs now.
 func TestHealthOfRunsThatAreOver(t *testing.T) {
 	for name, over := range map[string]func(*testing.T, *postgres.Store, fleet.Instance){
 		"restarted": func(t *testing.T, s *postgres.Store, i fleet.Instance) {
 			running(t, s, i.ID, testTime.Add(time.Second))
+		},
+		"being ended": func(t *testing.T, s *postgres.Store, i fleet.Instance) {
+			_, err := s.UpdateInstance(system(t), i.ID, change(func(i *fleet.Instance) {
+				i.Health, i.UnhealthySince, i.RecentExits = fleet.HealthUnhealthy, new(testTime), []time.Time{testTime.Add(-time.Hour), testTime}
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
 		},
 		"exited": func(t *testing.T, s *postgres.Store, i fleet.Instance) {
 			_, err := s.UpdateInstance(system(t), i.ID, change(func(i *fleet.Instance) { i.Current = fleet.StatusFailed }))
@@ -402,6 +446,7 @@ func TestHealthInOneBatch(t *testing.T) {
 	again := passed(i, testTime.Add(3*time.Minute))
 	quiet := again
 	quiet.Changed, quiet.Result.Timestamp = false, testTime.Add(4*time.Minute)
+	quiet.CheckedAt = new(quiet.Result.Timestamp)
 	if err := s.RecordHealth(system(t), []fleet.HealthUpdate{healthy, unhealthy, again, quiet, passed(earlier, testTime)}); err != nil {
 		t.Fatal(err)
 	}

@@ -109,6 +109,43 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
+// TestEndpointsHealthCheckURL: only what is checked by HTTP has one, and a check
+// that was stored before there were types is such a one.
+func TestEndpointsHealthCheckURL(t *testing.T) {
+	s, _ := open(t)
+	for name, tt := range map[string]struct {
+		check fleet.HealthCheck
+		want  string
+	}{
+		"old":     {fleet.HealthCheck{Endpoint: "/health"}, "http://172.18.0.2:8080/health"},
+		"http":    {fleet.HealthCheck{Type: "http", Endpoint: "/health", Port: 9090}, "http://172.18.0.2:9090/health"},
+		"tcp":     {fleet.HealthCheck{Type: "tcp"}, ""},
+		"command": {fleet.HealthCheck{Type: "command", Command: []string{"/check"}}, ""},
+		"image":   {fleet.HealthCheck{Type: "image"}, ""},
+	} {
+		checked := spec(name)
+		tt.check.Interval, tt.check.Timeout, tt.check.Retries = 5, 1, 3
+		checked.HealthCheck = &tt.check
+		d, err := s.CreateDefinition(system(t), fleet.Definition{Spec: checked}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if read, err := s.Definition(system(t), d.ID); err != nil || !reflect.DeepEqual(read.HealthCheck, checked.HealthCheck) {
+			t.Errorf("%s: the check is read as %+v, %v", name, read.HealthCheck, err)
+		}
+		i := added(t, s, newInstance(deployed(t, s, d, "staging"), 1))[0]
+		answering(t, s, i.ID)
+		got := slices.DeleteFunc(endpoints(t, s, fleet.EndpointFilter{}), func(e fleet.Endpoint) bool { return e.InstanceID != i.ID })
+		if len(got) != 1 || got[0].HealthCheckURL != tt.want || got[0].URL != "http://172.18.0.2:8080" {
+			t.Errorf("%s: endpoints are %+v, want the URL %q", name, got, tt.want)
+		}
+	}
+	targets, err := s.HealthTargets(system(t))
+	if err != nil || len(targets) != 5 {
+		t.Errorf("%d targets, %v; want all of them checked", len(targets), err)
+	}
+}
+
 // TestUnreachableInstances: what has no port is no endpoint.
 func TestUnreachableInstances(t *testing.T) {
 	s, _ := open(t)

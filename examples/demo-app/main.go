@@ -25,6 +25,9 @@ var version = "dev"
 const shutdownTimeout = 8 * time.Second
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "check" {
+		os.Exit(check(context.Background(), os.Getenv, os.Stdout))
+	}
 	log := slog.New(slog.NewTextHandler(os.Stdout, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	code := run(ctx, os.Getenv, log, os.Exit)

@@ -207,13 +207,17 @@ func (r Rollout) checkTogether(refuse func(string, error)) {
 	}
 }
 
-// FitsHealthCheck refuses a healthy deadline that a health check of these
-// settings outlasts: the rollout would be judged before the check has a verdict.
-func (r Rollout) FitsHealthCheck(startPeriod, interval, retries int) error {
-	verdict := startPeriod + interval*retries
+// FitsHealthCheck refuses a healthy deadline that a health check outlasts: the
+// rollout would be judged before the check has a verdict.
+func (r Rollout) FitsHealthCheck(h HealthCheck) error {
+	verdict := h.Verdict()
 	if r.HealthyDeadline > verdict {
 		return nil
 	}
-	return fmt.Errorf("%d s is not longer than the %d s that the health check needs for its verdict (start_period %d + interval %d × retries %d); raise it above %d, or check more often",
-		r.HealthyDeadline, verdict, startPeriod, interval, retries, verdict)
+	how := fmt.Sprintf("interval %d × retries %d", h.Interval, h.Fall())
+	if verdict > h.StartPeriod+h.Interval*h.Fall() {
+		how = fmt.Sprintf("rise %d × %d", h.Passes(), quickestCheck)
+	}
+	return fmt.Errorf("%d s is not longer than the %d s that the health check needs for its verdict (start_period %d + %s); raise it above %d, or check more often",
+		r.HealthyDeadline, verdict, h.StartPeriod, how, verdict)
 }

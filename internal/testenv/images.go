@@ -55,6 +55,7 @@ type ImageOption func(*demoVariant)
 type demoVariant struct {
 	variables  map[string]string
 	entrypoint string
+	health     *v1.HealthConfig
 }
 
 // WithEnv bakes an environment variable into the image; see examples/demo-app for its knobs.
@@ -101,6 +102,14 @@ func WithEntrypoint(program string) ImageOption {
 	return func(v *demoVariant) { v.entrypoint = program }
 }
 
+// WithHealthcheck makes an image with a HEALTHCHECK that runs a command each
+// second and condemns at its first failure.
+func WithHealthcheck(command ...string) ImageOption {
+	return func(v *demoVariant) {
+		v.health = &v1.HealthConfig{Test: append([]string{"CMD"}, command...), Interval: time.Second, Timeout: time.Second, Retries: 1}
+	}
+}
+
 // DemoImage loads an image of examples/demo-app that answers with the version
 // into the Engine and returns its reference. The same version and options give
 // the same image under the same reference, in every test and every process, so
@@ -126,7 +135,11 @@ func suffix(options []ImageOption) string {
 		return ""
 	}
 	v := variant("", options)
-	sum := sha256.Sum256([]byte(strings.Join(v.environment(), "\n") + v.entrypoint))
+	text := strings.Join(v.environment(), "\n") + v.entrypoint
+	if v.health != nil {
+		text += "\n" + strings.Join(v.health.Test, " ")
+	}
+	sum := sha256.Sum256([]byte(text))
 	return "-" + hex.EncodeToString(sum[:4])
 }
 
@@ -212,6 +225,7 @@ func BuildDemoImage(ctx context.Context, version string, options ...ImageOption)
 		ExposedPorts: map[string]struct{}{"8080/tcp": {}},
 		Env:          made.environment(),
 		Labels:       map[string]string{labelDemo: "demo-app"},
+		Healthcheck:  made.health,
 	}
 	if img, err = mutate.ConfigFile(img, file); err != nil {
 		return nil, fmt.Errorf("build demo image: %w", err)

@@ -47,7 +47,7 @@ func (q *Queries) CountInstances(ctx context.Context, arg CountInstancesParams) 
 }
 
 const deploymentInstances = `-- name: DeploymentInstances :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.deployment_id = $1
 ORDER BY i.id
@@ -101,6 +101,7 @@ func (q *Queries) DeploymentInstances(ctx context.Context, deploymentID *string)
 			&i.ContainerInstance.DrainingSince,
 			&i.ContainerInstance.LoadBalancerWeight,
 			&i.ContainerInstance.ResourceLimits,
+			&i.ContainerInstance.UnhealthySince,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {
@@ -115,7 +116,7 @@ func (q *Queries) DeploymentInstances(ctx context.Context, deploymentID *string)
 }
 
 const getInstance = `-- name: GetInstance :one
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.id = $1
 `
@@ -162,6 +163,7 @@ func (q *Queries) GetInstance(ctx context.Context, id string) (GetInstanceRow, e
 		&i.ContainerInstance.DrainingSince,
 		&i.ContainerInstance.LoadBalancerWeight,
 		&i.ContainerInstance.ResourceLimits,
+		&i.ContainerInstance.UnhealthySince,
 		&i.DefinitionName,
 		&i.ServiceName,
 	)
@@ -169,13 +171,12 @@ func (q *Queries) GetInstance(ctx context.Context, id string) (GetInstanceRow, e
 }
 
 const healthTargets = `-- name: HealthTargets :many
-SELECT i.id, i.definition_id, i.environment, i.ip_address, i.started_at, i.health_status, i.healthy_since,
+SELECT i.id, i.definition_id, i.environment, coalesce(i.container_id, '')::text AS container_id, i.ip_address, i.started_at, i.health_status, i.healthy_since,
     i.last_health_check, d.rollout_config,
     (d.config_snapshot -> 'health_check_config')::jsonb AS health_check,
     coalesce(d.config_snapshot -> 'network_config' -> 'ports', '[]')::jsonb AS ports
 FROM container_instances i JOIN deployment_history d ON d.id = i.deployment_id
-WHERE i.current_status = 'running' AND i.ip_address IS NOT NULL
-    AND d.config_snapshot -> 'health_check_config' ->> 'endpoint' <> ''
+WHERE i.current_status = 'running' AND jsonb_typeof(d.config_snapshot -> 'health_check_config') = 'object'
 ORDER BY i.id
 `
 
@@ -183,6 +184,7 @@ type HealthTargetsRow struct {
 	ID              string
 	DefinitionID    string
 	Environment     string
+	ContainerID     string
 	IpAddress       *netip.Addr
 	StartedAt       *time.Time
 	HealthStatus    fleet.Health
@@ -207,6 +209,7 @@ func (q *Queries) HealthTargets(ctx context.Context) ([]HealthTargetsRow, error)
 			&i.ID,
 			&i.DefinitionID,
 			&i.Environment,
+			&i.ContainerID,
 			&i.IpAddress,
 			&i.StartedAt,
 			&i.HealthStatus,
@@ -227,7 +230,7 @@ func (q *Queries) HealthTargets(ctx context.Context) ([]HealthTargetsRow, error)
 }
 
 const instancesByID = `-- name: InstancesByID :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.id = ANY ($1::uuid[])
 `
@@ -280,6 +283,7 @@ func (q *Queries) InstancesByID(ctx context.Context, ids []string) ([]InstancesB
 			&i.ContainerInstance.DrainingSince,
 			&i.ContainerInstance.LoadBalancerWeight,
 			&i.ContainerInstance.ResourceLimits,
+			&i.ContainerInstance.UnhealthySince,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {
@@ -294,7 +298,7 @@ func (q *Queries) InstancesByID(ctx context.Context, ids []string) ([]InstancesB
 }
 
 const listInstances = `-- name: ListInstances :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE ($1::uuid IS NULL OR i.definition_id = $1)
     AND ($2::uuid IS NULL OR i.deployment_id = $2)
@@ -374,6 +378,7 @@ func (q *Queries) ListInstances(ctx context.Context, arg ListInstancesParams) ([
 			&i.ContainerInstance.DrainingSince,
 			&i.ContainerInstance.LoadBalancerWeight,
 			&i.ContainerInstance.ResourceLimits,
+			&i.ContainerInstance.UnhealthySince,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {
@@ -388,7 +393,7 @@ func (q *Queries) ListInstances(ctx context.Context, arg ListInstancesParams) ([
 }
 
 const liveInstances = `-- name: LiveInstances :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.current_status <> 'terminated'
 ORDER BY i.id
@@ -442,6 +447,7 @@ func (q *Queries) LiveInstances(ctx context.Context) ([]LiveInstancesRow, error)
 			&i.ContainerInstance.DrainingSince,
 			&i.ContainerInstance.LoadBalancerWeight,
 			&i.ContainerInstance.ResourceLimits,
+			&i.ContainerInstance.UnhealthySince,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {
@@ -456,7 +462,7 @@ func (q *Queries) LiveInstances(ctx context.Context) ([]LiveInstancesRow, error)
 }
 
 const lockInstance = `-- name: LockInstance :one
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.id = $1
 FOR NO KEY UPDATE OF i
@@ -504,6 +510,7 @@ func (q *Queries) LockInstance(ctx context.Context, id string) (LockInstanceRow,
 		&i.ContainerInstance.DrainingSince,
 		&i.ContainerInstance.LoadBalancerWeight,
 		&i.ContainerInstance.ResourceLimits,
+		&i.ContainerInstance.UnhealthySince,
 		&i.DefinitionName,
 		&i.ServiceName,
 	)
@@ -514,11 +521,13 @@ const recordHealth = `-- name: RecordHealth :many
 UPDATE container_instances i SET
     health_status = u.health_status, health_checks = u.health_checks, last_health_check = u.checked_at,
     healthy_since = u.healthy_since,
+    unhealthy_since = CASE WHEN u.health_status = 'unhealthy' THEN coalesce(i.unhealthy_since, u.checked_at) END,
     updated_at = CASE WHEN (i.health_status, i.healthy_since) IS NOT DISTINCT FROM (u.health_status, u.healthy_since)
         THEN i.updated_at ELSE now() END
 FROM jsonb_to_recordset($1::jsonb)
     AS u (id uuid, started_at timestamptz, health_status text, health_checks jsonb, checked_at timestamptz, healthy_since timestamptz)
 WHERE i.id = u.id AND i.started_at = u.started_at AND i.current_status = 'running'
+    AND coalesce(i.recent_exits[cardinality(i.recent_exits)] <> i.unhealthy_since, true)
 RETURNING i.id, i.started_at::timestamptz AS started_at, i.definition_id, i.deployment_id, i.environment
 `
 
@@ -530,7 +539,8 @@ type RecordHealthRow struct {
 	Environment  string
 }
 
-// RecordHealth leaves out updates of a run that is over, and returns what the events of changed verdicts need.
+// RecordHealth leaves out updates of a run that is over, or is being ended because it was unhealthy: what is on its way
+// down must not be taken back into service. It returns what the events of changed verdicts need.
 func (q *Queries) RecordHealth(ctx context.Context, updates []byte) ([]RecordHealthRow, error) {
 	rows, err := q.db.Query(ctx, recordHealth, updates)
 	if err != nil {
@@ -563,7 +573,7 @@ UPDATE container_instances SET
     resource_usage = $8, health_status = $9, health_checks = $10, last_health_check = $11, restart_count = $12,
     recent_exits = $13, exit_code = $14, error_message = $15, restart_requested_at = $16, force = $17,
     started_at = $18, stopped_at = $19, image_tag = $20, image_digest = $21, deployment_id = $22,
-    healthy_since = $23, draining_since = $24, resource_limits = $25, updated_at = now()
+    healthy_since = $23, draining_since = $24, resource_limits = $25, unhealthy_since = $26, updated_at = now()
 WHERE id = $1
 `
 
@@ -593,6 +603,7 @@ type UpdateInstanceParams struct {
 	HealthySince       *time.Time
 	DrainingSince      *time.Time
 	ResourceLimits     *fleet.Resources
+	UnhealthySince     *time.Time
 }
 
 func (q *Queries) UpdateInstance(ctx context.Context, arg UpdateInstanceParams) error {
@@ -622,12 +633,13 @@ func (q *Queries) UpdateInstance(ctx context.Context, arg UpdateInstanceParams) 
 		arg.HealthySince,
 		arg.DrainingSince,
 		arg.ResourceLimits,
+		arg.UnhealthySince,
 	)
 	return err
 }
 
 const workloadInstances = `-- name: WorkloadInstances :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.definition_id = $1 AND i.environment = $2 AND i.current_status <> 'terminated'
 ORDER BY i.id
@@ -686,6 +698,7 @@ func (q *Queries) WorkloadInstances(ctx context.Context, arg WorkloadInstancesPa
 			&i.ContainerInstance.DrainingSince,
 			&i.ContainerInstance.LoadBalancerWeight,
 			&i.ContainerInstance.ResourceLimits,
+			&i.ContainerInstance.UnhealthySince,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {

@@ -133,6 +133,7 @@ type ContainerInstance struct {
 	DrainingSince      *time.Time
 	LoadBalancerWeight int
 	ResourceLimits     *fleet.Resources
+	UnhealthySince     *time.Time
 }
 
 type ContainerMetricRollups1h struct {

@@ -28,7 +28,7 @@ UPDATE container_instances SET
     resource_usage = $8, health_status = $9, health_checks = $10, last_health_check = $11, restart_count = $12,
     recent_exits = $13, exit_code = $14, error_message = $15, restart_requested_at = $16, force = $17,
     started_at = $18, stopped_at = $19, image_tag = $20, image_digest = $21, deployment_id = $22,
-    healthy_since = $23, draining_since = $24, resource_limits = $25, updated_at = now()
+    healthy_since = $23, draining_since = $24, resource_limits = $25, unhealthy_since = $26, updated_at = now()
 WHERE id = $1;
 
 -- name: LiveInstances :many
@@ -75,23 +75,25 @@ WHERE (sqlc.narg('definition_id')::uuid IS NULL OR i.definition_id = sqlc.narg('
 
 -- HealthTargets are the running instances whose deployment has a health check.
 -- name: HealthTargets :many
-SELECT i.id, i.definition_id, i.environment, i.ip_address, i.started_at, i.health_status, i.healthy_since,
+SELECT i.id, i.definition_id, i.environment, coalesce(i.container_id, '')::text AS container_id, i.ip_address, i.started_at, i.health_status, i.healthy_since,
     i.last_health_check, d.rollout_config,
     (d.config_snapshot -> 'health_check_config')::jsonb AS health_check,
     coalesce(d.config_snapshot -> 'network_config' -> 'ports', '[]')::jsonb AS ports
 FROM container_instances i JOIN deployment_history d ON d.id = i.deployment_id
-WHERE i.current_status = 'running' AND i.ip_address IS NOT NULL
-    AND d.config_snapshot -> 'health_check_config' ->> 'endpoint' <> ''
+WHERE i.current_status = 'running' AND jsonb_typeof(d.config_snapshot -> 'health_check_config') = 'object'
 ORDER BY i.id;
 
--- RecordHealth leaves out updates of a run that is over, and returns what the events of changed verdicts need.
+-- RecordHealth leaves out updates of a run that is over, or is being ended because it was unhealthy: what is on its way
+-- down must not be taken back into service. It returns what the events of changed verdicts need.
 -- name: RecordHealth :many
 UPDATE container_instances i SET
     health_status = u.health_status, health_checks = u.health_checks, last_health_check = u.checked_at,
     healthy_since = u.healthy_since,
+    unhealthy_since = CASE WHEN u.health_status = 'unhealthy' THEN coalesce(i.unhealthy_since, u.checked_at) END,
     updated_at = CASE WHEN (i.health_status, i.healthy_since) IS NOT DISTINCT FROM (u.health_status, u.healthy_since)
         THEN i.updated_at ELSE now() END
 FROM jsonb_to_recordset(sqlc.arg('updates')::jsonb)
     AS u (id uuid, started_at timestamptz, health_status text, health_checks jsonb, checked_at timestamptz, healthy_since timestamptz)
 WHERE i.id = u.id AND i.started_at = u.started_at AND i.current_status = 'running'
+    AND coalesce(i.recent_exits[cardinality(i.recent_exits)] <> i.unhealthy_since, true)
 RETURNING i.id, i.started_at::timestamptz AS started_at, i.definition_id, i.deployment_id, i.environment;

@@ -1,0 +1,175 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
+	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
+)
+
+const demoProgram = "/demo-app"
+
+// withVariable sets a variable of the demo program.
+func withVariable(name, value string) func(*fleet.ContainerSpec) {
+	return func(s *fleet.ContainerSpec) {
+		if s.Spec.Environment == nil {
+			s.Spec.Environment = make(map[string]string)
+		}
+		s.Spec.Environment[name] = value
+	}
+}
+
+// ask runs a command in a container, with a time of its own.
+func ask(t *testing.T, e *Engine, id string, bound time.Duration, command ...string) (fleet.CommandResult, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
+	defer cancel()
+	return e.RunCommand(ctx, id, command)
+}
+
+func TestRunCommand(t *testing.T) {
+	e := newEngine(t)
+	environment := "staging"
+	well := run(t, e, demo(t, e, environment))
+	awaitLog(t, e, well, "serving")
+	ill := run(t, e, demo(t, e, environment, withVariable("FAIL_HEALTH", "true")))
+	awaitLog(t, e, ill, "serving")
+	tests := []struct {
+		name      string
+		container string
+		command   []string
+		want      fleet.CommandResult // Output is a part of it
+	}{
+		{"exit code 0", well, []string{demoProgram, "check"}, fleet.CommandResult{Output: `"status":"ok"`}},
+		{"exit code 1", ill, []string{demoProgram, "check"}, fleet.CommandResult{ExitCode: 1, Output: "FAIL_HEALTH is set"}},
+		{"a program that the image lacks", well, []string{"/bin/sh", "-c", "true"}, fleet.CommandResult{Missing: true, Output: "/bin/sh"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := ask(t, e, tt.container, patience, tt.command...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(got.Output, tt.want.Output) || got.Missing != tt.want.Missing || got.TimedOut || got.Busy ||
+				!tt.want.Missing && got.ExitCode != tt.want.ExitCode {
+				t.Errorf("got %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestRunCommandEndsWhatHangs: the command whose time has run out is gone from the
+// container, and the next one runs.
+func TestRunCommandEndsWhatHangs(t *testing.T) {
+	e := newEngine(t)
+	id := run(t, e, demo(t, e, "staging", withVariable("HANG", "true")))
+	awaitLog(t, e, id, "serving")
+	for range 2 {
+		got, err := ask(t, e, id, 500*time.Millisecond, demoProgram, "check")
+		if err != nil || !got.TimedOut {
+			t.Fatalf("got %+v, %v; want it out of time", got, err)
+		}
+		list, err := e.client.ContainerTop(t.Context(), id, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list.Processes) != 1 {
+			t.Errorf("in the container run %v, want its first process alone", list.Processes)
+		}
+	}
+}
+
+// TestRunCommandBeginsNoOtherBesideOneThatHangs has an engine whose processes this
+// one cannot end, like one on another machine.
+func TestRunCommandBeginsNoOtherBesideOneThatHangs(t *testing.T) {
+	e := newEngine(t)
+	id := run(t, e, demo(t, e, "staging", withVariable("HANG", "true")))
+	awaitLog(t, e, id, "serving")
+	e.unkind = true
+	if got, err := ask(t, e, id, 500*time.Millisecond, demoProgram, "check"); err != nil || !got.TimedOut {
+		t.Fatalf("got %+v, %v; want it out of time", got, err)
+	}
+	for range 2 {
+		if got, err := ask(t, e, id, patience, demoProgram, "check"); err != nil || !got.Busy {
+			t.Fatalf("got %+v, %v; want it busy", got, err)
+		}
+	}
+	list, err := e.client.ContainerTop(t.Context(), id, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list.Processes) != 2 {
+		t.Errorf("in the container run %v, want one command beside its first process", list.Processes)
+	}
+	e.unkind = false
+	await(t, "the command that hangs is ended and another one runs", func() bool {
+		got, err := ask(t, e, id, 500*time.Millisecond, demoProgram, "check")
+		return err == nil && got.TimedOut
+	})
+}
+
+// TestRunCommandErrors: what says nothing about the container's health is an error.
+func TestRunCommandErrors(t *testing.T) {
+	e := newEngine(t)
+	stopped := ensure(t, e, demo(t, e, "staging"))
+	if got, err := ask(t, e, stopped, patience, demoProgram, "check"); err == nil {
+		t.Errorf("in a container that does not run: %+v", got)
+	}
+	if got, err := ask(t, e, "0123456789ab", patience, demoProgram, "check"); !errors.Is(err, fleet.ErrNotFound) {
+		t.Errorf("in no container: %+v, %v", got, err)
+	}
+	away := engineAt(t, "unix:///nonexistent/docker.sock", "away")
+	if got, err := ask(t, away, stopped, patience, demoProgram, "check"); !errors.Is(err, fleet.ErrUnavailable) {
+		t.Errorf("without an engine: %+v, %v", got, err)
+	}
+	if got, err := away.ImageHealth(t.Context(), stopped); !errors.Is(err, fleet.ErrUnavailable) {
+		t.Errorf("without an engine: %+v, %v", got, err)
+	}
+	if got, err := e.ImageHealth(t.Context(), stopped); err == nil {
+		t.Errorf("of a container that does not run: %+v", got)
+	}
+}
+
+func TestImageHealth(t *testing.T) {
+	e := newEngine(t)
+	environment := "staging"
+	goesByImage := func(s *fleet.ContainerSpec) { s.Spec.HealthCheck = &fleet.HealthCheck{Type: grammar.HealthImage} }
+	checked := withImage(t, e, testenv.WithHealthcheck(demoProgram, "check"))
+	await := func(t *testing.T, id string, want fleet.Health, output string) {
+		t.Helper()
+		await(t, "the image's own check says "+string(want), func() bool {
+			got, err := e.ImageHealth(t.Context(), id)
+			return err == nil && !got.Missing && got.Health == want && strings.Contains(got.Output, output)
+		})
+	}
+	t.Run("healthy", func(t *testing.T) {
+		await(t, run(t, e, newSpec(t, environment, checked, goesByImage)), fleet.HealthHealthy, `"status":"ok"`)
+	})
+	t.Run("unhealthy", func(t *testing.T) {
+		await(t, run(t, e, newSpec(t, environment, checked, goesByImage, withVariable("FAIL_HEALTH", "true"))), fleet.HealthUnhealthy, "FAIL_HEALTH")
+	})
+	t.Run("starting", func(t *testing.T) {
+		id := run(t, e, newSpec(t, environment, checked, goesByImage))
+		if got, err := e.ImageHealth(t.Context(), id); err != nil || got.Missing {
+			t.Errorf("right after the start: %+v, %v", got, err)
+		}
+	})
+	t.Run("an image without one", func(t *testing.T) {
+		got, err := e.ImageHealth(t.Context(), run(t, e, demo(t, e, environment, goesByImage)))
+		if err != nil || !got.Missing {
+			t.Errorf("got %+v, %v; want it missing", got, err)
+		}
+	})
+	t.Run("turned off by another check", func(t *testing.T) {
+		id := run(t, e, newSpec(t, environment, checked, func(s *fleet.ContainerSpec) { s.Spec.HealthCheck = &fleet.HealthCheck{Type: grammar.HealthTCP} }))
+		got, err := e.ImageHealth(t.Context(), id)
+		if err != nil || !got.Missing {
+			t.Errorf("got %+v, %v; want the image's own check turned off", got, err)
+		}
+	})
+}
