@@ -190,12 +190,13 @@ func (a *acceptance) nothingIsLeft(*terraform.State) error {
 	live, err4 := a.client.ListDeployments(ctx, api.ListDeploymentsOptions{Live: true})
 	routes, err5 := a.client.ListRoutes(ctx, api.ListRoutesOptions{})
 	services, err6 := a.client.ListServices(ctx, api.ListServicesOptions{})
-	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
+	policies, err7 := a.client.ListScalingPolicies(ctx, api.ListScalingPoliciesOptions{})
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil {
 		return err
 	}
-	if n := definitions.TotalCount + networks.TotalCount + instances.TotalCount + live.TotalCount + routes.TotalCount + len(services.Services); n != 0 {
-		return fmt.Errorf("%d definitions, %d networks, %d instances, %d live deployments, %d routes and %d services are left",
-			definitions.TotalCount, networks.TotalCount, instances.TotalCount, live.TotalCount, routes.TotalCount, len(services.Services))
+	if n := definitions.TotalCount + networks.TotalCount + instances.TotalCount + live.TotalCount + routes.TotalCount + policies.TotalCount + len(services.Services); n != 0 {
+		return fmt.Errorf("%d definitions, %d networks, %d instances, %d live deployments, %d routes, %d policies and %d services are left",
+			definitions.TotalCount, networks.TotalCount, instances.TotalCount, live.TotalCount, routes.TotalCount, policies.TotalCount, len(services.Services))
 	}
 	return nil
 }

@@ -120,6 +120,32 @@ func TestTruceWhileScaling(t *testing.T) {
 	})
 }
 
+// TestTruceJoins: a rollout of the same revision that goes on is joined whatever its
+// number of replicas, which is not Terraform's to judge.
+func TestTruceJoins(t *testing.T) {
+	runSteps(t, func(f *fakeDaemon) []resource.TestStep {
+		return []resource.TestStep{
+			{Config: owned("v1", "")},
+			{
+				PreConfig: func() {
+					f.change(func(f *fakeDaemon) {
+						f.scale(3, true)
+						// Somebody else deploys the new revision before Terraform does.
+						f.afterWrite = func(d api.Definition) {
+							theirs := *f.live()
+							theirs.DefinitionRevision, theirs.ImageTag, theirs.DeploymentType, theirs.IsLive, theirs.CompletedAt = d.Revision, d.ImageTag, api.TypeDeploy, false, nil
+							f.start(theirs)
+						}
+					})
+				},
+				Config:            owned("v2", ""),
+				ConfigStateChecks: runsRevision(2, "v2", 3),
+			},
+			{PreConfig: deploys(t, f, 1), Config: owned("v2", ""), ConfigPlanChecks: preApply(plancheck.ExpectEmptyPlan())},
+		}
+	})
+}
+
 // TestTruceHandover: a number that is taken out of the configuration as a policy
 // comes stays as it is.
 func TestTruceHandover(t *testing.T) {
