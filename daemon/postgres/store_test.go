@@ -210,6 +210,7 @@ func TestNobody(t *testing.T) {
 		"RecordLoads":         func() error { return s.RecordLoads(ctx, definitionID, nil) },
 		"Loads":               func() error { _, err := s.Loads(ctx); return err },
 		"MetricTargets":       func() error { _, err := s.MetricTargets(ctx); return err },
+		"WorkloadCounts":      func() error { _, err := s.WorkloadCounts(ctx); return err },
 		"RecordSamples":       func() error { return s.RecordSamples(ctx, []fleet.Sample{{InstanceID: definitionID}}) },
 		"RecordUsage":         func() error { return s.RecordUsage(ctx, map[string]fleet.Usage{definitionID: {}}) },
 		"PostMetrics":         func() error { return s.PostMetrics(ctx, definitionID, nil) },
