@@ -24,6 +24,17 @@ func (q *Queries) FirstSample(ctx context.Context) (time.Time, error) {
 	return first, err
 }
 
+const instanceEnvironment = `-- name: InstanceEnvironment :one
+SELECT environment FROM container_instances WHERE id = $1
+`
+
+func (q *Queries) InstanceEnvironment(ctx context.Context, id string) (string, error) {
+	row := q.db.QueryRow(ctx, instanceEnvironment, id)
+	var environment string
+	err := row.Scan(&environment)
+	return environment, err
+}
+
 const measuredReadings = `-- name: MeasuredReadings :many
 SELECT instance_id, coalesce(avg(cpu_percent), 'NaN')::float8 AS cpu, coalesce(avg(memory_percent), 'NaN')::float8 AS memory,
     coalesce(avg(request_rate), 'NaN')::float8 AS request_rate,

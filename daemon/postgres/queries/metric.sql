@@ -29,6 +29,9 @@ FROM container_instances i,
         unnest(sqlc.arg('labels')::jsonb[]) AS labels, unnest(sqlc.arg('times')::timestamptz[]) AS collected_at) u
 WHERE i.id = sqlc.arg('instance_id');
 
+-- name: InstanceEnvironment :one
+SELECT environment FROM container_instances WHERE id = $1;
+
 -- MetricSources tells from when on there may be samples and roll-ups to five minutes,
 -- by their partitions, and up to when roll-ups are made.
 -- name: MetricSources :one
