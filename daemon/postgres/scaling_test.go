@@ -162,7 +162,7 @@ func TestScalingPolicyRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := s.CreateScalingPolicy(system(t), tt.policy)
-			if tt.kind == fleet.ErrInvalid {
+			if errors.Is(tt.kind, fleet.ErrInvalid) {
 				wantInvalid(t, err, tt.field)
 			} else {
 				wantField(t, err, tt.kind, tt.field)
@@ -339,23 +339,23 @@ func TestListScalingDecisions(t *testing.T) {
 	deployment := deployed(t, s, d, "staging")
 	p := createPolicy(t, s, policyOf(d, "load"))
 	at := func(minutes int) time.Time { return testTime.Add(time.Duration(minutes) * time.Minute) }
-	make := func(outcome fleet.ScalingOutcome, environment string, from, to int) fleet.ScalingDecision {
+	decision := func(outcome fleet.ScalingOutcome, environment string, from, to int) fleet.ScalingDecision {
 		return fleet.ScalingDecision{
 			DefinitionID: d.ID, DefinitionName: "api", Environment: environment, Outcome: outcome, Reason: "because", Inputs: []fleet.ScalingReading{},
 			DecidedAt: at(from), LastEvaluatedAt: at(to),
 		}
 	}
-	quiet := decided(t, conn, make(fleet.OutcomeNoChange, "staging", 0, 9))
-	full := make(fleet.OutcomeScaledUp, "staging", 10, 10)
+	quiet := decided(t, conn, decision(fleet.OutcomeNoChange, "staging", 0, 9))
+	full := decision(fleet.OutcomeScaledUp, "staging", 10, 10)
 	full.PolicyID, full.PolicyName, full.DeploymentID, full.Limit = p.ID, "load", deployment.ID, fleet.LimitMaxReplicas
 	full.Inputs = []fleet.ScalingReading{{
 		PolicyID: p.ID, PolicyName: "load", Metric: "cpu", MetricName: "x", Value: new(90.5), Target: new(60.0), ScaleUpThreshold: new(1.0), ScaleDownThreshold: new(0.5),
 		Counted: 1, Missing: 2, Unsettled: 3, Wanted: 2, Note: "a note",
 	}}
 	full = decided(t, conn, full)
-	held := decided(t, conn, make(fleet.OutcomeLimited, "staging", 11, 20))
-	elsewhere := decided(t, conn, make(fleet.OutcomeScaledDown, "production", 11, 11)) // at the same time
-	resized := decided(t, conn, make(fleet.OutcomeResized, "staging", 30, 30))
+	held := decided(t, conn, decision(fleet.OutcomeLimited, "staging", 11, 20))
+	elsewhere := decided(t, conn, decision(fleet.OutcomeScaledDown, "production", 11, 11)) // at the same time
+	resized := decided(t, conn, decision(fleet.OutcomeResized, "staging", 30, 30))
 	same := []fleet.ScalingDecision{held, elsewhere} // by identifier, the higher first
 	slices.SortFunc(same, func(a, b fleet.ScalingDecision) int { return strings.Compare(b.ID, a.ID) })
 	for name, tt := range map[string]struct {

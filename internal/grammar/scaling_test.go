@@ -205,7 +205,7 @@ func FuzzScaling(f *testing.F) {
 		switch {
 		case s.ScaleUpThreshold != nil && !(up > down && down > 0 && more > 0 && fewer > 0),
 			s.Target != nil && !(target > 0 && !math.IsInf(target, 0)),
-			s.MinReplicas != nil && !(0 <= least && least <= most),
+			s.MinReplicas != nil && (least < 0 || least > most),
 			kind == grammar.Horizontal && s.MinReplicas != nil && least == 0,
 			seconds < 0 || period < 1:
 			t.Errorf("%+v is accepted", s)
