@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -23,24 +24,25 @@ import (
 )
 
 const (
-	// watched is how many idle containers are watched, and watchedFor is for how long.
-	watched    = 200
+	// watchedFor is how long idle containers are watched.
 	watchedFor = 90 * time.Second
 	// simulated is how many instances there are of no container.
 	simulated = 5000
 )
 
+var watched = flag.Int("bench-watched", 10, "how many idle containers are watched")
+
 // BenchmarkWatching is what it costs wedsyncd, of one processor and of memory, to watch
-// 200 idle containers with health checks as they are by default, measuring them each
+// idle containers with health checks as they are by default, measuring them each
 // second.
 func BenchmarkWatching(b *testing.B) {
 	f := &fixture{DaemonHandle: testenv.Daemon(b, testenv.WithEnvironment("WEDSYNC_METRICS_INTERVAL=1s"))}
 	f.client = f.Client(b)
 	d := f.define(b, "idle", "v1", func(r *api.CreateDefinitionRequest) {
-		r.ScalingConfig.MaxReplicas = watched
+		r.ScalingConfig.MaxReplicas = *watched
 		r.HealthCheckConfig = &api.HealthCheckConfig{Endpoint: "/health"}
 	})
-	f.deploy(b, d.ID, watched)
+	f.deploy(b, d.ID, *watched)
 	pid := f.Process()
 	conn, err := pgx.Connect(b.Context(), f.DB.OwnerURL)
 	if err != nil {
@@ -54,7 +56,6 @@ func BenchmarkWatching(b *testing.B) {
 		return n
 	}
 	time.Sleep(30 * time.Second) // what the rollout has left, garbage among it, is gone then
-	fmt.Println("measuring process", pid)
 	before, cpu, start, most := rows(), processorTime(b, pid), time.Now(), 0.0
 	for time.Since(start) < watchedFor {
 		most = max(most, residentMemory(b, pid))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -120,11 +121,11 @@ func metricRange(in *MetricsInput, now time.Time) (fleet.MetricRange, error) {
 }
 
 func stepAdvice(span time.Duration) string {
-	least := (span + maxMetricPoints*time.Second - 1) / (maxMetricPoints * time.Second)
-	if least*time.Second > longestStep {
+	least := math.Ceil(span.Seconds() / maxMetricPoints)
+	if least > longestStep.Seconds() {
 		return "ask for a shorter span of time"
 	}
-	return fmt.Sprintf("use %d or more, or ask for a shorter span of time", least)
+	return fmt.Sprintf("use %.0f or more, or ask for a shorter span of time", least)
 }
 
 func (s *server) postInstanceMetrics(ctx context.Context, in *PostMetricsInput) (*Answer[api.PostMetricsResponse], error) {
