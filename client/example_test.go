@@ -37,7 +37,7 @@ func exampleDaemon() *httptest.Server {
 	load := 91.5
 	reply("POST /api/containers/scaling/policies", 201, api.ScalingPolicy{PolicyName: "load", ScalingType: api.ScalingHorizontal, TriggerMetric: api.MetricCPU, ScaleDownCooldown: 300, IsEnabled: true})
 	reply("GET /api/containers/scaling/decisions", 200, api.ScalingDecisionList{TotalCount: 1, Decisions: []api.ScalingDecision{{
-		PolicyName: "load", Outcome: api.OutcomeScaledUp, Current: 2, Wanted: 3, Limited: 3, Unit: "replicas", Inputs: []api.ScalingReading{{PolicyName: "load", Value: &load}},
+		PolicyName: "load", Outcome: api.OutcomeScaledUp, CurrentValue: 2, WantedValue: 3, LimitedValue: 3, Unit: "replicas", Inputs: []api.ScalingReading{{PolicyName: "load", Value: &load}},
 	}}})
 	definition := api.Definition{ID: "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11", Name: "wedding-api", ImageTag: "v1.4.2", Revision: 1}
 	reply("GET /api/containers/definitions", 200, api.DefinitionList{Definitions: []api.Definition{definition}, TotalCount: 1})
@@ -207,7 +207,7 @@ func ExampleClient_AllScalingDecisions() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Println(d.Outcome, d.Current, "to", d.Limited, d.Unit, "at", *d.Inputs[0].Value)
+		fmt.Println(d.Outcome, d.CurrentValue, "to", d.LimitedValue, d.Unit, "at", *d.Inputs[0].Value)
 	}
 	// Output: scaled_up 2 to 3 replicas at 91.5
 }

@@ -50,10 +50,13 @@ func TestKilledInMidCooldown(t *testing.T) {
 	}
 	f.queued(t, d.ID, 20)
 	eventually(t, "twice the target has been answered by twice the replicas", func() bool {
-		return len(f.instances(t, d.ID)) == 2 && f.decision(t).Limited == 2
+		return len(f.instances(t, d.ID)) == 2 && f.decision(t).LimitedValue == 2
 	})
 	f.queued(t, d.ID, 60)
-	held := func() bool { x := f.decision(t); return x.Outcome == api.OutcomeLimited && x.Limit == "scale_up_cooldown" }
+	held := func() bool {
+		x := f.decision(t)
+		return x.Outcome == api.OutcomeLimited && x.LimitedBy == "scale_up_cooldown"
+	}
 	eventually(t, "the cooldown holds back more", held)
 	before := f.decision(t)
 	f.Kill()
@@ -62,7 +65,7 @@ func TestKilledInMidCooldown(t *testing.T) {
 	eventually(t, "the next daemon has decided the same", func() bool {
 		f.queued(t, d.ID, 60)
 		x := f.decision(t)
-		return held() && x.LastEvaluatedAt.After(restarted) && x.Wanted == before.Wanted
+		return held() && x.LastEvaluatedAt.After(restarted) && x.WantedValue == before.WantedValue
 	})
 	page, err := f.client.ListDeployments(t.Context(), api.ListDeploymentsOptions{DefinitionID: d.ID})
 	if err != nil || page.TotalCount != 2 {
@@ -106,7 +109,7 @@ func TestWhySevenReplicas(t *testing.T) {
 	}
 	var told []string
 	for _, x := range page.Decisions {
-		told = append(told, fmt.Sprintf("%s %d %d", x.Outcome, x.Current, x.Limited))
+		told = append(told, fmt.Sprintf("%s %d %d", x.Outcome, x.CurrentValue, x.LimitedValue))
 	}
 	if got := strings.Join(told, ", "); !strings.HasSuffix(got, "scaled_up 1 3") || !strings.HasPrefix(got, "scaled_down") {
 		t.Errorf("changes, newest first: %s", got)

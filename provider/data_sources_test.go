@@ -161,8 +161,8 @@ data "wedsync_scaling_decisions" "changes" {
 	runSteps(t, func(f *fakeDaemon) []resource.TestStep {
 		f.change(func(f *fakeDaemon) {
 			f.decisions = []api.ScalingDecision{
-				{ID: f.id(), Environment: "staging", Outcome: api.OutcomeLimited, Current: 3, Wanted: 9, Limited: 3, Unit: "replicas", Limit: "max_replicas", Reason: "r", DecidedAt: at0, LastEvaluatedAt: at0},
-				{ID: f.id(), Environment: "staging", PolicyName: "load", Outcome: api.OutcomeScaledUp, Current: 1, Wanted: 3, Limited: 3, Unit: "replicas", Reason: "r", Evaluations: 1,
+				{ID: f.id(), Environment: "staging", Outcome: api.OutcomeLimited, CurrentValue: 3, WantedValue: 9, LimitedValue: 3, Unit: "replicas", LimitedBy: "max_replicas", Reason: "r", DecidedAt: at0, LastEvaluatedAt: at0},
+				{ID: f.id(), Environment: "staging", PolicyName: "load", Outcome: api.OutcomeScaledUp, CurrentValue: 1, WantedValue: 3, LimitedValue: 3, Unit: "replicas", Reason: "r", Evaluations: 1,
 					Inputs: []api.ScalingReading{{PolicyName: "load", Metric: "cpu", Value: &value, Counted: 1, Wanted: 3}}, DecidedAt: at0, LastEvaluatedAt: at0},
 			}
 		})
@@ -178,7 +178,7 @@ data "wedsync_scaling_decisions" "changes" {
 			has("data.wedsync_scaling_decisions.newest", at("decisions"), knownvalue.ListSizeExact(1)),
 			has("data.wedsync_scaling_decisions.changes", at("decisions"), knownvalue.ListExact([]knownvalue.Check{
 				knownvalue.ObjectPartial(map[string]knownvalue.Check{
-					"outcome": knownvalue.StringExact("scaled_up"), "limited": knownvalue.Int64Exact(3), "decided_at": knownvalue.StringExact("2026-06-06T08:30:00Z"),
+					"outcome": knownvalue.StringExact("scaled_up"), "limited_value": knownvalue.Int64Exact(3), "decided_at": knownvalue.StringExact("2026-06-06T08:30:00Z"),
 					"inputs": knownvalue.ListExact([]knownvalue.Check{knownvalue.ObjectPartial(map[string]knownvalue.Check{
 						"value": knownvalue.Float64Exact(180.5), "target": knownvalue.Null(), "counted": knownvalue.Int64Exact(1),
 					})}),

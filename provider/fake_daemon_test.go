@@ -605,7 +605,7 @@ func (f *fakeDaemon) deletePolicy(r *http.Request) (int, any) {
 func (f *fakeDaemon) listDecisions(r *http.Request) (int, any) {
 	all := selected(f.decisions, func(d api.ScalingDecision) bool {
 		return asked(r, "definition_id", d.DefinitionID) && asked(r, "environment", d.Environment) && asked(r, "policy_id", d.PolicyID) && asked(r, "outcome", d.Outcome) &&
-			(r.URL.Query().Get("changes_only") != "true" || d.Current != d.Limited)
+			(r.URL.Query().Get("changes_only") != "true" || d.CurrentValue != d.LimitedValue)
 	})
 	page, next := paged(r, all)
 	return 200, api.ScalingDecisionList{Decisions: page, TotalCount: len(all), NextCursor: next}

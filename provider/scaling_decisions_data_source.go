@@ -42,11 +42,11 @@ type scalingDecisionModel struct {
 	PolicyID        types.String          `tfsdk:"policy_id"`
 	PolicyName      types.String          `tfsdk:"policy_name"`
 	Outcome         types.String          `tfsdk:"outcome"`
-	Current         types.Int64           `tfsdk:"current"`
-	Wanted          types.Int64           `tfsdk:"wanted"`
-	Limited         types.Int64           `tfsdk:"limited"`
+	CurrentValue    types.Int64           `tfsdk:"current_value"`
+	WantedValue     types.Int64           `tfsdk:"wanted_value"`
+	LimitedValue    types.Int64           `tfsdk:"limited_value"`
 	Unit            types.String          `tfsdk:"unit"`
-	Limit           types.String          `tfsdk:"limit"`
+	LimitedBy       types.String          `tfsdk:"limited_by"`
 	Reason          types.String          `tfsdk:"reason"`
 	Inputs          []scalingReadingModel `tfsdk:"inputs"`
 	DeploymentID    types.String          `tfsdk:"deployment_id"`
@@ -84,11 +84,11 @@ func scalingDecisionFromAPI(d api.ScalingDecision) scalingDecisionModel {
 		PolicyID:        nullIfEmpty(d.PolicyID),
 		PolicyName:      nullIfEmpty(d.PolicyName),
 		Outcome:         types.StringValue(d.Outcome),
-		Current:         types.Int64Value(d.Current),
-		Wanted:          types.Int64Value(d.Wanted),
-		Limited:         types.Int64Value(d.Limited),
+		CurrentValue:    types.Int64Value(d.CurrentValue),
+		WantedValue:     types.Int64Value(d.WantedValue),
+		LimitedValue:    types.Int64Value(d.LimitedValue),
 		Unit:            types.StringValue(d.Unit),
-		Limit:           nullIfEmpty(d.Limit),
+		LimitedBy:       nullIfEmpty(d.LimitedBy),
 		Reason:          types.StringValue(d.Reason),
 		Inputs:          inputs,
 		DeploymentID:    nullIfEmpty(d.DeploymentID),
@@ -165,11 +165,11 @@ func scalingDecisionAttributes() map[string]schema.Attribute {
 		"policy_id":       text("Policy that decided. Null when none did."),
 		"policy_name":     text("Name of that policy."),
 		"outcome":         text("What it came to: `scaled_up`, `scaled_down`, `resized`, `limited` or `no_change`."),
-		"current":         number("What there was, in `unit`."),
-		"wanted":          number("What the policy wanted."),
-		"limited":         number("What the limits left of it."),
+		"current_value":   number("What there was, in `unit`."),
+		"wanted_value":    number("What the policy wanted."),
+		"limited_value":   number("What the limits left of it."),
 		"unit":            text("Unit of the three: `replicas`, `millicores` or `bytes`."),
-		"limit":           text("Which limit made `limited` of `wanted`. Null when none did."),
+		"limited_by":      text("Which limit made `limited_value` of `wanted_value`. Null when none did."),
 		"reason":          text("Why, in a sentence."),
 		"inputs": computedList("What each policy saw and wanted.", map[string]schema.Attribute{
 			"policy_id":            text("The policy."),

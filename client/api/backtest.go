@@ -33,6 +33,6 @@ type BacktestAction struct {
 	From       int       `json:"from" doc:"Replicas before." example:"2"`
 	To         int       `json:"to" doc:"Replicas after." example:"5"`
 	PolicyName string    `json:"policy_name,omitempty" doc:"Policy that decided." example:"load"`
-	Limit      string    `json:"limit,omitempty" doc:"Limit that kept it from more, or less." example:"max_replicas"`
+	LimitedBy  string    `json:"limited_by,omitempty" doc:"Limit that kept it from more, or less." example:"max_replicas"`
 	Reason     string    `json:"reason" doc:"Why, in a sentence." example:"cpu is 180 % on average, more than the target of 70 %"`
 }

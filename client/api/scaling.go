@@ -155,11 +155,11 @@ type ScalingDecision struct {
 	PolicyID        string           `json:"policy_id,omitempty" doc:"Policy that decided; absent when none did. It may be deleted since." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a21" format:"uuid"`
 	PolicyName      string           `json:"policy_name,omitempty" doc:"Name of that policy." example:"load"`
 	Outcome         string           `json:"outcome" doc:"What it came to: another number of replicas, another limit of each, nothing because of a limit, or nothing." example:"scaled_up" enum:"scaled_up,scaled_down,resized,limited,no_change"`
-	Current         int64            `json:"current" doc:"What there was, in the unit." example:"2"`
-	Wanted          int64            `json:"wanted" doc:"What the policy wanted." example:"5"`
-	Limited         int64            `json:"limited" doc:"What the limits left of it." example:"4"`
+	CurrentValue    int64            `json:"current_value" doc:"What there was, in the unit." example:"2"`
+	WantedValue     int64            `json:"wanted_value" doc:"What the policy wanted." example:"5"`
+	LimitedValue    int64            `json:"limited_value" doc:"What the limits left of it." example:"4"`
 	Unit            string           `json:"unit" doc:"Unit of the three." example:"replicas" enum:"replicas,millicores,bytes"`
-	Limit           string           `json:"limit,omitempty" doc:"Which limit made limited of wanted; absent when none did." example:"max_replicas"`
+	LimitedBy       string           `json:"limited_by,omitempty" doc:"Which limit made limited_value of wanted_value; absent when none did." example:"max_replicas"`
 	Reason          string           `json:"reason" doc:"Why, in a sentence." example:"cpu is 180 % on average, more than the target of 70 %"`
 	Inputs          []ScalingReading `json:"inputs" doc:"What each policy saw and wanted." nullable:"false"`
 	DeploymentID    string           `json:"deployment_id,omitempty" doc:"Deployment that was begun." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a14" format:"uuid"`

@@ -142,5 +142,5 @@ func backtestToAPI(r autoscale.Replayed, step time.Duration) api.BacktestResult 
 }
 
 func backtestActionToAPI(a autoscale.Action) api.BacktestAction {
-	return api.BacktestAction{At: a.At, From: a.From, To: a.To, PolicyName: a.Policy, Limit: a.Limit, Reason: a.Reason}
+	return api.BacktestAction{At: a.At, From: a.From, To: a.To, PolicyName: a.Policy, LimitedBy: a.Limit, Reason: a.Reason}
 }

@@ -39,7 +39,7 @@ func TestBacktest(t *testing.T) {
 		t.Errorf("result %+v", got)
 	}
 	bounded := decode[api.BacktestResult](t, w.do(t, request{method: "POST", path: backtest, body: backtestOf(definition, `,"max_replicas":3,"step":10`)}), 200)
-	if len(bounded.Actions) != 1 || bounded.Actions[0].To != 3 || bounded.Actions[0].Limit != "max_replicas" || bounded.Step != 10 {
+	if len(bounded.Actions) != 1 || bounded.Actions[0].To != 3 || bounded.Actions[0].LimitedBy != "max_replicas" || bounded.Step != 10 {
 		t.Errorf("with a bound of 3: %+v", bounded)
 	}
 	if len(w.policies) != 0 {

@@ -242,7 +242,7 @@ func TestListScalingDecisions(t *testing.T) {
 	answer := w.do(t, request{method: "GET", token: "monitoring", path: decisions + "?definition_id=" + id + "&environment=staging&policy_id=" + id +
 		"&outcome=scaled_up&changes_only=true&from=2026-06-06T08:30:00Z&to=2026-06-06T09:30:00.5Z"})
 	list := decode[api.ScalingDecisionList](t, answer, 200)
-	if list.TotalCount != 1 || list.Decisions[0].Limited != 4 || *list.Decisions[0].Inputs[0].Value != 180 {
+	if list.TotalCount != 1 || list.Decisions[0].LimitedValue != 4 || *list.Decisions[0].Inputs[0].Value != 180 {
 		t.Errorf("list %+v", list)
 	}
 	want := fleet.ScalingDecisionFilter{DefinitionID: id, Environment: "staging", PolicyID: id, Outcome: fleet.OutcomeScaledUp, Changes: true,

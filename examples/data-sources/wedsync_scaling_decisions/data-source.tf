@@ -8,5 +8,5 @@ data "wedsync_scaling_decisions" "saturday" {
 }
 
 output "scaling" {
-  value = [for d in data.wedsync_scaling_decisions.saturday.decisions : "${d.decided_at} ${d.current} to ${d.limited} ${d.unit}: ${d.reason}"]
+  value = [for d in data.wedsync_scaling_decisions.saturday.decisions : "${d.decided_at} ${d.current_value} to ${d.limited_value} ${d.unit}: ${d.reason}"]
 }
