@@ -10,7 +10,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	_ "time/tzdata" // time zones of policies, also where the machine has none
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 

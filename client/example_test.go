@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/client"
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
@@ -43,6 +44,8 @@ func exampleDaemon() *httptest.Server {
 	reply("POST /api/containers/definitions", 201, definition)
 	reply("GET /api/containers/definitions/{id}", 404, api.Problem{Status: 404, Code: api.CodeNotFound, Detail: "there is no such definition"})
 	reply("POST /api/containers/instances/{id}/deploy", 202, api.DeploymentAccepted{DeploymentID: id})
+	reply("POST /api/containers/instances/{id}/metrics", 201, api.PostMetricsResponse{StoredCount: 1})
+	reply("GET /api/containers/instances/{id}/metrics", 200, api.InstanceMetrics{Metrics: api.MetricSeries{CPU: []api.MetricPoint{{Value: 45.2, Unit: "%"}}}})
 	reply("GET /api/containers/deployments/{id}", 200, api.Deployment{ID: id, Environment: "staging", ImageTag: "v1.4.2", InstancesAfter: 2, DeploymentStatus: api.DeploymentCompleted})
 	reply("GET /api/containers/deployments/{id}/status", 200, api.DeploymentStatusResponse{Deployment: api.DeploymentStatus{
 		ID: id, Status: api.DeploymentCompleted, Progress: api.DeploymentProgress{TotalSteps: 4, CompletedSteps: 4},
@@ -104,6 +107,33 @@ func ExampleClient_Deploy() {
 	// Output:
 	// 4 of 4 steps
 	// v1.4.2 completed
+}
+
+func ExampleClient_PostMetrics() {
+	daemon := exampleDaemon()
+	defer daemon.Close()
+	c, err := client.New(daemon.URL, "a-token")
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	ctx := context.Background()
+	const instance = "0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a13"
+	stored, err := c.PostMetrics(ctx, instance, api.PostedMetric{MetricType: api.MetricCustom, MetricName: "queue_length", MetricValue: 42, MetricUnit: "jobs"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	used, err := c.Metrics(ctx, instance, api.MetricsOptions{From: time.Now().Add(-24 * time.Hour), Step: 60})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("stored:", stored.StoredCount)
+	for _, p := range used.Metrics.CPU {
+		fmt.Println("cpu:", p.Value, p.Unit)
+	}
+	// Output:
+	// stored: 1
+	// cpu: 45.2 %
 }
 
 func ExampleClient_DiscoverService() {

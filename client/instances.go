@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"net/http"
+	"strconv"
 
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
 )
@@ -43,6 +44,25 @@ func (c *Client) AllInstances(ctx context.Context, o api.ListInstancesOptions) i
 func (c *Client) Act(ctx context.Context, instanceID string, r api.ActionRequest) (api.Instance, error) {
 	var out api.Instance
 	err := c.call(ctx, http.MethodPost, resourcePath("instances", instanceID, "action"), nil, r, &out)
+	return out, err
+}
+
+// Metrics reads what an instance used.
+func (c *Client) Metrics(ctx context.Context, instanceID string, o api.MetricsOptions) (api.InstanceMetrics, error) {
+	var out api.InstanceMetrics
+	step := ""
+	if o.Step != 0 {
+		step = strconv.Itoa(o.Step)
+	}
+	q := pageQuery(api.Page{}, "from", queryTime(o.From), "to", queryTime(o.To), "step", step)
+	err := c.call(ctx, http.MethodGet, resourcePath("instances", instanceID, "metrics"), q, nil, &out)
+	return out, err
+}
+
+// PostMetrics stores what was measured of an instance: all of it or nothing.
+func (c *Client) PostMetrics(ctx context.Context, instanceID string, metrics ...api.PostedMetric) (api.PostMetricsResponse, error) {
+	var out api.PostMetricsResponse
+	err := c.call(ctx, http.MethodPost, resourcePath("instances", instanceID, "metrics"), nil, api.PostMetricsRequest{Metrics: metrics}, &out)
 	return out, err
 }
 

@@ -82,8 +82,28 @@ func TestDefinitionLifecycle(t *testing.T) {
 					has(definitionAddress, at("revision"), knownvalue.Int64Exact(2)),
 					has(definitionAddress, at("health_check_config", "interval"), knownvalue.Int64Exact(30)),
 					has(definitionAddress, at("health_check_config", "port"), knownvalue.Null()),
+					has(definitionAddress, at("health_check_config", "type"), knownvalue.StringExact("http")),
 					has(definitionAddress, at("volume_mounts"), knownvalue.ListSizeExact(2)),
 					has(definitionAddress, at("has_registry_credentials"), knownvalue.Bool(true)),
+				},
+			},
+			{ // another type of check, and what belongs to it
+				Config: definitionConfig(`  health_check_config = { type = "command", command = ["/app", "check"], rise = 2 }`),
+				ConfigStateChecks: []statecheck.StateCheck{
+					has(definitionAddress, at("health_check_config", "type"), knownvalue.StringExact("command")),
+					has(definitionAddress, at("health_check_config", "command"), knownvalue.ListSizeExact(2)),
+					has(definitionAddress, at("health_check_config", "rise"), knownvalue.Int64Exact(2)),
+					has(definitionAddress, at("health_check_config", "endpoint"), knownvalue.Null()),
+				},
+			},
+			{
+				Config: definitionConfig(`
+  network_config      = { ports = [8080] }
+  health_check_config = { endpoint = "/health", expected_status = ["200-299", "401"], headers = { Host = "shop.example.com" } }`),
+				ConfigStateChecks: []statecheck.StateCheck{
+					has(definitionAddress, at("health_check_config", "type"), knownvalue.StringExact("http")),
+					has(definitionAddress, at("health_check_config", "command"), knownvalue.Null()),
+					has(definitionAddress, at("health_check_config", "headers", "Host"), knownvalue.StringExact("shop.example.com")),
 				},
 			},
 			{ // an empty block is the same as one that is left out; taking blocks out removes them

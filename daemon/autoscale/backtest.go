@@ -12,7 +12,7 @@ import (
 )
 
 // MaxBacktestPoints bounds the work of one backtest.
-const MaxBacktestPoints = 50_000
+const MaxBacktestPoints = 25_000
 
 // Replay is what a backtest is about: policies, saved or not, and what was measured.
 type Replay struct {
@@ -24,22 +24,10 @@ type Replay struct {
 	Replicas int
 	// Settling is how long after it was wanted a replica takes its share and counts.
 	Settling time.Duration
-	// Points are the measurements, oldest first.
-	Points []Point
+	// Points are the measurements, oldest first. Each counts until the next one; the
+	// last one lasts as long as the one before it.
+	Points []fleet.WorkloadPoint
 }
-
-// Point is what was measured from a time on until the next point. The last one
-// lasts as long as the one before it.
-type Point struct {
-	At time.Time
-	// Instances is how many replicas there were.
-	Instances int
-	// Metrics are what they reported; what nobody reported is missing.
-	Metrics map[fleet.MetricKey]Measure
-}
-
-// Measure is a metric over the replicas that reported it.
-type Measure struct{ Sum, Mean float64 }
 
 // Replayed is what would have happened.
 type Replayed struct {
@@ -87,11 +75,11 @@ func Backtest(r Replay) (Replayed, error) {
 	for k, p := range r.Points {
 		lasts := r.lasts(k)
 		settled := w.settle(p.At)
-		values := p.shared(settled)
+		values := shared(p, settled)
 		if r.over(values) {
 			result.OverTarget += lasts
 		}
-		if r.over(p.shared(p.Instances)) {
+		if r.over(shared(p, p.Instances)) {
 			result.ActualOverTarget += lasts
 		}
 		ran += time.Duration(p.Instances) * lasts
@@ -116,7 +104,7 @@ func (r Replay) check() error {
 		return fmt.Errorf("replay %d points: at most %d are replayed at once; choose a shorter time or a longer step", len(r.Points), MaxBacktestPoints)
 	case r.Replicas < 0 || r.Replicas > grammar.MaxReplicas:
 		return fmt.Errorf("replay from %d replicas: use 0 to %d", r.Replicas, grammar.MaxReplicas)
-	case !slices.IsSortedFunc(r.Points, func(a, b Point) int { return a.At.Compare(b.At) }):
+	case !slices.IsSortedFunc(r.Points, func(a, b fleet.WorkloadPoint) int { return a.At.Compare(b.At) }):
 		return errors.New("replay points: they are not in the order of their times")
 	}
 	return nil
@@ -152,12 +140,12 @@ func (r Replay) over(values map[fleet.MetricKey]float64) bool {
 }
 
 // shared are the metrics that each of so many replicas would have had.
-func (p Point) shared(replicas int) map[fleet.MetricKey]float64 {
-	values := make(map[fleet.MetricKey]float64, len(p.Metrics))
+func shared(p fleet.WorkloadPoint, replicas int) map[fleet.MetricKey]float64 {
+	values := make(map[fleet.MetricKey]float64, len(p.Values))
 	if replicas == 0 {
 		return values
 	}
-	for key, m := range p.Metrics {
+	for key, m := range p.Values {
 		value := m.Sum / float64(replicas)
 		if key.Metric == grammar.MetricResponseTime {
 			value = m.Mean * float64(p.Instances) / float64(replicas)

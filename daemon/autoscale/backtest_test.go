@@ -13,11 +13,11 @@ import (
 )
 
 // measurements are points every step with the cpu of two replicas together.
-func measurements(step time.Duration, sums ...float64) []autoscale.Point {
-	var points []autoscale.Point
+func measurements(step time.Duration, sums ...float64) []fleet.WorkloadPoint {
+	var points []fleet.WorkloadPoint
 	for k, sum := range sums {
-		points = append(points, autoscale.Point{At: noon.Add(time.Duration(k) * step), Instances: 2,
-			Metrics: map[fleet.MetricKey]autoscale.Measure{cpuKey: {Sum: sum, Mean: sum / 2}}})
+		points = append(points, fleet.WorkloadPoint{At: noon.Add(time.Duration(k) * step), Instances: 2,
+			Values: map[fleet.MetricKey]fleet.WorkloadValue{cpuKey: {Sum: sum, Mean: sum / 2}}})
 	}
 	return points
 }
@@ -79,28 +79,43 @@ func TestBacktestSettling(t *testing.T) {
 	}
 }
 
+// TestBacktestDisturbsNothing: nothing is removed while replicas are being added.
+func TestBacktestDisturbsNothing(t *testing.T) {
+	r := autoscale.Replay{
+		Policies: []fleet.ScalingPolicy{tracking("cpu", 70, func(r *grammar.Scaling) { r.StabilizationWindow, r.ScaleDownCooldown = 0, 0 })},
+		Range:    fleet.Scaling{MinReplicas: 1, MaxReplicas: 20}, Settling: 3 * time.Minute, Points: measurements(time.Minute, 400, 70, 70, 70, 70),
+	}
+	got, err := autoscale.Backtest(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told(got.Actions) != "0: 2 to 6, 3: 6 to 1" {
+		t.Errorf("actions %s, want the first to settle before the second", told(got.Actions))
+	}
+}
+
 func TestBacktestMetrics(t *testing.T) {
 	shared := fleet.MetricKey{Metric: grammar.MetricRequestRate}
 	slow := fleet.MetricKey{Metric: grammar.MetricResponseTime}
 	for name, tc := range map[string]struct {
 		key     fleet.MetricKey
-		measure autoscale.Measure
+		measure fleet.WorkloadValue
 		policy  fleet.ScalingPolicy
 		want    string
 	}{
 		// 400 requests/s of four replicas, 50 for each: eight.
-		"shared out": {shared, autoscale.Measure{Sum: 400, Mean: 100}, tracking("rate", 50, by("request_rate", "")), "0: 4 to 8"},
+		"shared out": {shared, fleet.WorkloadValue{Sum: 400, Mean: 100}, tracking("rate", 50, by("request_rate", "")), "0: 4 to 8"},
 		// 300 ms with four are 200 ms with six.
-		"in inverse proportion": {slow, autoscale.Measure{Sum: 1200, Mean: 300}, tracking("p95", 200, by("response_time", "")), "0: 4 to 6"},
-		"no number":             {shared, autoscale.Measure{Sum: math.NaN(), Mean: math.NaN()}, tracking("rate", 50, by("request_rate", "")), ""},
-		"another metric":        {shared, autoscale.Measure{Sum: 400, Mean: 100}, tracking("cpu", 50), ""},
-		"thresholds":            {shared, autoscale.Measure{Sum: 400, Mean: 100}, stepping("rate", 90, 10, 2, 1, by("request_rate", "")), "0: 4 to 6"},
-		"a schedule":            {shared, autoscale.Measure{Sum: 400, Mean: 100}, openNow(7, 8), "0: 4 to 7"},
+		"in inverse proportion": {slow, fleet.WorkloadValue{Sum: 1200, Mean: 300}, tracking("p95", 200, by("response_time", "")), "0: 4 to 6"},
+		"no number":             {shared, fleet.WorkloadValue{Sum: math.NaN(), Mean: math.NaN()}, tracking("rate", 50, by("request_rate", "")), ""},
+		"another metric":        {shared, fleet.WorkloadValue{Sum: 400, Mean: 100}, tracking("cpu", 50), ""},
+		"thresholds":            {shared, fleet.WorkloadValue{Sum: 400, Mean: 100}, stepping("rate", 90, 10, 2, 1, by("request_rate", "")), "0: 4 to 6"},
+		"a schedule":            {shared, fleet.WorkloadValue{Sum: 400, Mean: 100}, openNow(7, 8), "0: 4 to 7"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := autoscale.Replay{Policies: []fleet.ScalingPolicy{tc.policy}, Range: fleet.Scaling{MinReplicas: 1, MaxReplicas: 20}}
 			for k := range 5 {
-				r.Points = append(r.Points, autoscale.Point{At: noon.Add(time.Duration(k) * time.Minute), Instances: 4, Metrics: map[fleet.MetricKey]autoscale.Measure{tc.key: tc.measure}})
+				r.Points = append(r.Points, fleet.WorkloadPoint{At: noon.Add(time.Duration(k) * time.Minute), Instances: 4, Values: map[fleet.MetricKey]fleet.WorkloadValue{tc.key: tc.measure}})
 			}
 			got, err := autoscale.Backtest(r)
 			if err != nil {
@@ -116,9 +131,9 @@ func TestBacktestMetrics(t *testing.T) {
 func TestBacktestBounds(t *testing.T) {
 	policies := []fleet.ScalingPolicy{tracking("cpu", 70)}
 	for name, r := range map[string]autoscale.Replay{
-		"too many points": {Policies: policies, Points: make([]autoscale.Point, autoscale.MaxBacktestPoints+1)},
+		"too many points": {Policies: policies, Points: make([]fleet.WorkloadPoint, autoscale.MaxBacktestPoints+1)},
 		"too many":        {Policies: policies, Replicas: 1001},
-		"out of order":    {Policies: policies, Points: []autoscale.Point{{At: noon}, {At: noon.Add(-time.Second)}}},
+		"out of order":    {Policies: policies, Points: []fleet.WorkloadPoint{{At: noon}, {At: noon.Add(-time.Second)}}},
 	} {
 		if _, err := autoscale.Backtest(r); err == nil {
 			t.Errorf("%s: no error", name)
@@ -133,7 +148,7 @@ func TestBacktestBounds(t *testing.T) {
 	// None reported anything for a while: nothing is removed.
 	gap := measurements(time.Minute, 100, 0, 0, 0)
 	for k := range gap[1:] {
-		gap[k+1].Instances, gap[k+1].Metrics = 0, nil
+		gap[k+1].Instances, gap[k+1].Values = 0, nil
 	}
 	got, err := autoscale.Backtest(autoscale.Replay{Policies: policies, Range: fleet.Scaling{MinReplicas: 1, MaxReplicas: 20}, Points: gap})
 	if err != nil || len(got.Actions) != 0 || got.Lowest != 2 {

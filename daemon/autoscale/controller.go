@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// samplesBack is how many intervals of the metrics an evaluation looks back.
-	samplesBack = 3
+	// samplesBack is how many intervals of the metrics an evaluation looks back: one
+	// sample alone would be noise, and more would be late.
+	samplesBack = 2
 	// postedBack is how long a posted metric counts: others post as they please.
 	postedBack = 90 * time.Second
 	// resizeEvery is how often vertical policies are evaluated: their history hardly changes sooner.

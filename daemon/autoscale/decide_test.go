@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	_ "time/tzdata" // the machine of the tests may have none
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/autoscale"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"

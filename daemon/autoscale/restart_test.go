@@ -105,7 +105,7 @@ func run(ctx context.Context, t *testing.T, r *rows, load func(time.Time) float6
 // mid-window and amid evaluations, and compares its rows with those of one that ran
 // through.
 func TestRestartsDecideTheSame(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(10) {
 		synctest.Test(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 266))
 			policies := []fleet.ScalingPolicy{tracking("cpu", 70), scheduled("tea", "20 * * * *", "35 * * * *", 4, 16)}

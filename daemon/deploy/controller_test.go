@@ -274,10 +274,12 @@ func TestServiceScale(t *testing.T) {
 		if _, err := r.service.Scale(ctx, fleet.ScaleRequest{Workload: theWorkload, Replicas: 2}); !errors.Is(err, fleet.ErrNotFound) {
 			t.Errorf("scaling nothing: %v, want not found", err)
 		}
+		hold := r.engine.hold("pull")
 		r.deploy(t, 2)
 		if _, err := r.service.Scale(ctx, fleet.ScaleRequest{Workload: theWorkload, Replicas: 3}); !errors.Is(err, fleet.ErrConflict) {
 			t.Errorf("scaling during a rollout: %v, want a conflict", err)
 		}
+		close(hold)
 		after(time.Second)
 		before := r.engine.ids()
 		if _, err := r.service.Scale(ctx, fleet.ScaleRequest{Workload: theWorkload, Replicas: 11}); !errors.Is(err, fleet.ErrInvalid) {

@@ -130,6 +130,16 @@ var scenarios = []struct {
 		}})
 		return w
 	}},
+	{"old replica turns unhealthy again and again", func(t *testing.T, s fleet.Strategy) *world {
+		w := updating(t, s)
+		for n, at := range []time.Duration{1, 4, 7} {
+			w.events = append(w.events, occurrence{at * time.Second, fmt.Sprintf("replica 3 of v1 turns unhealthy, time %d", n+1), func(w *world) {
+				i := w.instance("d1/3")
+				i.Health, i.HealthySince, i.UnhealthySince = fleet.HealthUnhealthy, nil, new(w.now)
+			}})
+		}
+		return w
+	}},
 	{"engine restarts", func(t *testing.T, s fleet.Strategy) *world {
 		w := updating(t, s)
 		w.events = append(w.events, occurrence{5 * time.Second, "the engine is restarted", func(w *world) {

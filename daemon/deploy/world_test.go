@@ -161,7 +161,7 @@ func (w *world) write(o deploy.Outline) {
 	var steps []string
 	for _, s := range o.Steps {
 		text := s.String()
-		if s.Kind == deploy.StepFail {
+		if s.Kind == deploy.StepFail || s.Kind == deploy.StepRestart {
 			text += ": " + s.Reason
 		}
 		steps = append(steps, text)
@@ -181,6 +181,8 @@ func (w *world) describe() string {
 			word = "draining"
 		case i.Current == fleet.StatusRunning && i.Health == fleet.HealthHealthy:
 			word = "healthy"
+		case i.Current == fleet.StatusRunning && i.Health == fleet.HealthUnhealthy:
+			word = "unhealthy"
 		case i.Current == fleet.StatusRunning:
 			word = "starting"
 		}
@@ -200,7 +202,7 @@ func (w *world) next(recheck time.Time) (time.Time, bool) {
 		times = append(times, recheck)
 	}
 	for _, i := range w.state.Instances {
-		if i.Current != fleet.StatusRunning || i.Health == fleet.HealthHealthy {
+		if i.Current != fleet.StatusRunning || i.Health != fleet.HealthUnknown {
 			continue
 		}
 		if exits, ok := w.broken[i.ImageTag]; ok {
@@ -231,7 +233,7 @@ func (w *world) happen() {
 		if i.Current == fleet.StatusRunning {
 			i.LastCheck = new(w.now)
 		}
-		if i.Current != fleet.StatusRunning || i.Health == fleet.HealthHealthy {
+		if i.Current != fleet.StatusRunning || i.Health != fleet.HealthUnknown {
 			continue
 		}
 		exits, broken := w.broken[i.ImageTag]
@@ -289,6 +291,10 @@ func (w *world) step(s deploy.Step) bool {
 		})
 	case deploy.StepCreate, deploy.StepStart, deploy.StepRestart:
 		i := w.instance(s.Instance.Name)
+		if s.Kind == deploy.StepRestart && i.UnhealthySince != nil {
+			i.RecentExits = append(slices.Clone(i.RecentExits), *i.UnhealthySince)
+		}
+		i.UnhealthySince = nil
 		i.ContainerID, i.Current, i.Health, i.HealthySince, i.StartedAt = "c-"+i.Name, fleet.StatusRunning, fleet.HealthUnknown, nil, new(w.now)
 	case deploy.StepStop:
 		w.instance(s.Instance.Name).Current = fleet.StatusStopped

@@ -12,24 +12,21 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
 
-const (
-	// eventBuffer lets the engine go on while the reader writes to the database.
-	eventBuffer = 256
-	// killedBySignal is the exit code of a process that SIGKILL ended, which is
-	// also how the kernel ends one that needs more memory than it may have.
-	killedBySignal = 137
-	// verdictTimeout bounds the question whether that was so.
-	verdictTimeout = 2 * time.Second
-)
+// eventBuffer lets the engine go on while the reader writes to the database.
+const eventBuffer = 256
 
 // Events streams the changes of this installation's containers. It is
 // subscribed when it returns, so that a listing made afterwards misses nothing.
 // The error channel yields once, when the context has ended or the engine is lost.
+//
+// Nothing is asked of the engine on the way: it keeps a container that has just
+// ended locked until it has cleared up behind it, and everybody else's events would
+// wait for that. Whoever wants to know why one ended asks when it is its turn.
 func (e *Engine) Events(ctx context.Context) (<-chan fleet.ContainerEvent, <-chan error) {
 	args := e.ours()
 	args.Add("type", string(events.ContainerEventType))
 	for _, action := range []events.Action{
-		events.ActionCreate, events.ActionStart, events.ActionDie, events.ActionOOM,
+		events.ActionCreate, events.ActionStart, events.ActionDie,
 		events.ActionPause, events.ActionUnPause, events.ActionDestroy,
 	} {
 		args.Add("event", string(action))
@@ -45,7 +42,6 @@ func (e *Engine) Events(ctx context.Context) (<-chan fleet.ContainerEvent, <-cha
 }
 
 func (e *Engine) relay(ctx context.Context, messages <-chan events.Message, errs <-chan error, out chan<- fleet.ContainerEvent) error {
-	starved := map[string]bool{} // containers whose memory ran out, until they exit
 	for {
 		select {
 		case <-ctx.Done():
@@ -53,19 +49,9 @@ func (e *Engine) relay(ctx context.Context, messages <-chan events.Message, errs
 		case err := <-errs:
 			return e.lostStream(ctx, err)
 		case m := <-messages:
-			if m.Action == events.ActionOOM {
-				starved[m.Actor.ID] = true
-				continue
-			}
 			event, ok := translateEvent(m)
 			if !ok {
 				continue
-			}
-			if event.State == fleet.ContainerExited {
-				event.OOMKilled = starved[event.ContainerID] || e.outOfMemory(ctx, event)
-			}
-			if event.State == fleet.ContainerExited || event.State == fleet.ContainerGone {
-				delete(starved, event.ContainerID)
 			}
 			select {
 			case out <- event:
@@ -87,18 +73,6 @@ func (e *Engine) lostStream(ctx context.Context, err error) error {
 	default:
 		return e.unavailable(err)
 	}
-}
-
-// outOfMemory asks the engine why a killed container ended: engines may report
-// that its memory ran out after they report its end, or not at all.
-func (e *Engine) outOfMemory(ctx context.Context, event fleet.ContainerEvent) bool {
-	if event.ExitCode != killedBySignal {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(ctx, verdictTimeout)
-	defer cancel()
-	c, err := e.inspect(ctx, event.ContainerID)
-	return err == nil && c.State == fleet.ContainerExited && c.OOMKilled
 }
 
 // translateEvent tells the state that a container is in after an event; false

@@ -53,7 +53,7 @@ func TestEventsFollowALife(t *testing.T) {
 				got.Workload != (fleet.Workload{DefinitionID: s.Instance.DefinitionID, Environment: "staging"}) {
 				t.Fatalf("event %+v, want %s", got, state)
 			}
-			if state == fleet.ContainerExited && (got.ExitCode != 137 || got.OOMKilled) {
+			if state == fleet.ContainerExited && got.ExitCode != 137 {
 				t.Errorf("event %+v, want exit code 137", got)
 			}
 		case <-ctx.Done():

@@ -166,9 +166,9 @@ func TestCgroupFiles(t *testing.T) {
 		"  eth0:    1500     12    0    0    0     0          0         0      700       8    0    0    0     0       0          0\n" +
 		"  eth1:123      1    0    0    0     0          0         0      45       1    0    0    0     0       0          0\n"
 	v1 := map[string]string{
-		"proc/self/mountinfo": "30 24 0:26 / ROOT/cg/cpu rw - cgroup cgroup rw,cpu,cpuacct\n31 24 0:27 / ROOT/cg/memory rw shared:9 - cgroup cgroup rw,memory\n",
-		"proc/7/cgroup":       "4:memory:/docker/" + id + "\n3:cpu,cpuacct:/docker/" + id + "\n0::/docker/" + id + "\n",
-		"proc/7/net/dev":      network,
+		"proc/self/mountinfo":                               "30 24 0:26 / ROOT/cg/cpu rw - cgroup cgroup rw,cpu,cpuacct\n31 24 0:27 / ROOT/cg/memory rw shared:9 - cgroup cgroup rw,memory\n",
+		"proc/7/cgroup":                                     "4:memory:/docker/" + id + "\n3:cpu,cpuacct:/docker/" + id + "\n0::/docker/" + id + "\n",
+		"proc/7/net/dev":                                    network,
 		"cg/cpu/docker/" + id + "/cpuacct.usage":            "1234567890\n",
 		"cg/memory/docker/" + id + "/memory.usage_in_bytes": "10485760\n",
 		"cg/memory/docker/" + id + "/memory.stat":           "cache 5\ninactive_file 7\ntotal_cache 5\ntotal_inactive_file 1048576\n",

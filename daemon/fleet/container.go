@@ -56,10 +56,9 @@ type ContainerEvent struct {
 	InstanceID  string
 	Workload    Workload // from the container's labels
 	// State is the state that the container is in after the change.
-	State     ContainerState
-	ExitCode  int
-	OOMKilled bool
-	At        time.Time
+	State    ContainerState
+	ExitCode int
+	At       time.Time
 }
 
 // WorkloadState is everything that decides what has to happen to a workload:

@@ -12,6 +12,9 @@ import (
 // maxDetails bounds, in bytes, what a check's result says in words.
 const maxDetails = 4 << 10
 
+// heldUp is how much longer than its timeout a check can take only if the daemon stood still.
+const heldUp = time.Second
+
 // commandsAtOnce bounds the commands that run in containers at the same time: each
 // is a new process, and some work for the engine.
 const commandsAtOnce = 8
@@ -33,6 +36,15 @@ func failed(format string, args ...any) outcome {
 
 func undecided(format string, args ...any) outcome {
 	return outcome{fleet.HealthUnknown, fmt.Sprintf(format, args...)}
+}
+
+// unless is the outcome, but no verdict on the instance when this daemon was held
+// up meanwhile: stopped, or without processor time. Then the timeout says nothing.
+func (o outcome) unless(late bool, took time.Duration) outcome {
+	if o.health != fleet.HealthUnhealthy || !late {
+		return o
+	}
+	return undecided("wedsyncd was held up and took %s to see: %s", took.Round(time.Millisecond), o.details)
 }
 
 // judged passes or fails.
@@ -68,6 +80,9 @@ func (p *prober) probe(ctx context.Context, t fleet.HealthTarget) fleet.HealthRe
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(t.Check.Timeout)*time.Second)
 	defer cancel()
 	found := p.check(ctx, t)
+	if took := time.Since(began); t.Check.NeedsPort() {
+		found = found.unless(took > time.Duration(t.Check.Timeout)*time.Second+heldUp, took)
+	}
 	return fleet.HealthResult{
 		Timestamp:    began.UTC().Truncate(time.Microsecond), // the store's resolution
 		Status:       found.health,

@@ -110,6 +110,23 @@ func TestOwnFaultIsNoVerdict(t *testing.T) {
 	}
 }
 
+// TestHeldUpIsNoVerdict: a daemon that stood still for longer than the timeout condemns nobody.
+func TestHeldUpIsNoVerdict(t *testing.T) {
+	for _, tt := range []struct {
+		found outcome
+		late  bool
+		want  fleet.Health
+	}{
+		{failed("no answer within 1 s"), true, unknown},
+		{failed("no answer within 1 s"), false, unhealthy},
+		{passed("status 200"), true, healthy},
+	} {
+		if got := tt.found.unless(tt.late, 3*s); got.health != tt.want || !strings.Contains(got.details, tt.found.details) {
+			t.Errorf("%s, late %v: %s, %s; want %s", tt.found.health, tt.late, got.health, got.details, tt.want)
+		}
+	}
+}
+
 // pretence is an engine that says what it is told to.
 type pretence struct {
 	result fleet.CommandResult

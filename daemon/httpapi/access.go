@@ -6,6 +6,8 @@ var (
 	managers = []fleet.Role{fleet.RoleSystemAdmin, fleet.RoleDevOpsEngineer}
 	readers  = append(managers[:2:2], fleet.RoleDeveloper)
 	everyone = append(readers[:3:3], fleet.RoleMonitoringSystem)
+	// collectors measure.
+	collectors = []fleet.Role{fleet.RoleSystemAdmin, fleet.RoleMonitoringSystem}
 )
 
 // roles is the one table of who may call which operation. An operation that is
@@ -23,6 +25,9 @@ var roles = map[string][]fleet.Role{
 	"removeDefinition": managers,
 	"actOnInstance":    managers,
 	"getInstanceLogs":  readers,
+
+	"getInstanceMetrics":  everyone,
+	"postInstanceMetrics": collectors,
 
 	"listNetworks":  readers,
 	"getNetwork":    readers,

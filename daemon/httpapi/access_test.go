@@ -281,6 +281,8 @@ var accessTable = map[string]struct {
 	"removeDefinition":    {roles: manage, reach: named, query: "?environment=staging", ok: 202},
 	"actOnInstance":       {roles: manage, reach: hidden, body: `{"action":"restart"}`, ok: 202},
 	"getInstanceLogs":     {roles: read, reach: hidden, ok: 200},
+	"getInstanceMetrics":  {roles: watch, reach: hidden, ok: 200},
+	"postInstanceMetrics": {roles: "system_admin monitoring_system", reach: hidden, body: `{"metric_type":"custom","metric_name":"queue","metric_value":1}`, ok: 201, asks: true}, // it is no event
 	"listNetworks":        {roles: read, reach: listed, ok: 200},
 	"getNetwork":          {roles: read, reach: hidden, ok: 200},
 	"createNetwork":       {roles: manage, reach: named, body: `{"network_name":"NAME","network_type":"internal","environment":"staging"}`, ok: 201},

@@ -94,7 +94,7 @@ func (s *server) backtestScaling(ctx context.Context, in *BacktestInput) (*Answe
 	settling := settlingTime
 	assign(&settling, r.SettlingTime)
 	result, err := autoscale.Backtest(autoscale.Replay{
-		Policies: policies, Range: definition.Scaling, Settling: time.Duration(settling) * time.Second, Points: list(points, pointOf),
+		Policies: policies, Range: definition.Scaling, Settling: time.Duration(settling) * time.Second, Points: points,
 	})
 	if err != nil {
 		return nil, err
@@ -125,14 +125,6 @@ func keysOf(policies []fleet.ScalingPolicy) (keys []fleet.MetricKey) {
 		}
 	}
 	return keys
-}
-
-func pointOf(p fleet.WorkloadPoint) autoscale.Point {
-	point := autoscale.Point{At: p.At, Instances: p.Instances, Metrics: make(map[fleet.MetricKey]autoscale.Measure, len(p.Values))}
-	for key, v := range p.Values {
-		point.Metrics[key] = autoscale.Measure{Sum: v.Sum, Mean: v.Mean}
-	}
-	return point
 }
 
 func backtestToAPI(r autoscale.Replayed, step time.Duration) api.BacktestResult {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 const (
@@ -47,6 +48,14 @@ func with(t *testing.T, object string, members map[string]any) string {
 }
 
 type object = map[string]any
+
+func many65() object {
+	many := object{}
+	for n := range 65 {
+		many[fmt.Sprint("k", n)] = "v"
+	}
+	return many
+}
 
 type badRequest struct {
 	name   string
@@ -189,10 +198,15 @@ func badBodies(t *testing.T) []badRequest {
 	beat := func(body string) request {
 		return request{method: "PUT", path: services + "/api/endpoints" + id + "/heartbeat", body: body}
 	}
-	many := object{}
-	for n := range 65 {
-		many[fmt.Sprint("k", n)] = "v"
+	post := func(body string) request {
+		return request{method: "POST", path: instances + id + "/metrics", body: body}
 	}
+	queue := func(members object) request {
+		return post(with(t, `{"metric_type":"custom","metric_name":"queue","metric_value":1}`, members))
+	}
+	const metric = `{"metric_type":"custom","metric_name":"queue","metric_value":1}`
+	at := func(d time.Duration) string { return time.Now().Add(d).Format(time.RFC3339) }
+	many := many65()
 	command := func(word, body string) request {
 		return request{method: "POST", path: deployments + id + "/" + word, body: body}
 	}
@@ -292,6 +306,37 @@ func badBodies(t *testing.T) []badRequest {
 		{"bad log size", create(t, runtime(object{"log_max_size": "10Q"})), 422, "invalid", []string{"body.runtime_config.log_max_size"}},
 		{"too many log files", create(t, runtime(object{"log_max_files": 101})), 422, "invalid", []string{"body.runtime_config.log_max_files"}},
 		{"unknown pull policy", create(t, runtime(object{"pull_policy": "never"})), 422, "invalid", []string{"body.runtime_config.pull_policy"}},
+
+		// metrics
+		{"metric without anything", post(`{}`), 422, "invalid", []string{"body.metric_type", "body.metric_name", "body.metric_value"}},
+		{"metric that is no number", post(`{"metric_type":"custom","metric_name":"queue","metric_value":NaN}`), 400, "invalid", []string{"body"}},
+		{"metric that is infinite", post(`{"metric_type":"custom","metric_name":"queue","metric_value":Infinity}`), 400, "invalid", []string{"body"}},
+		{"metric too large to keep", post(`{"metric_type":"custom","metric_name":"queue","metric_value":1e999}`), 422, "invalid", []string{"body.metric_value"}},
+		{"metric too small to keep", post(`{"metric_type":"custom","metric_name":"queue","metric_value":-1e999}`), 422, "invalid", []string{"body.metric_value"}},
+		{"NaN in words", queue(object{"metric_value": "NaN"}), 422, "invalid", []string{"body.metric_value"}},
+		{"number in words", queue(object{"metric_value": "85"}), 422, "invalid", []string{"body.metric_value"}},
+		{"null for a metric", post(`{"metric_type":"custom","metric_name":"queue","metric_value":null}`), 422, "invalid", []string{"body.metric_value"}},
+		{"unknown type of metric", queue(object{"metric_type": "gpu"}), 422, "invalid", []string{"body.metric_type"}},
+		{"bad name of a metric", queue(object{"metric_name": "queue length"}), 422, "invalid", []string{"body.metric_name"}},
+		{"long name of a metric", queue(object{"metric_name": strings.Repeat("a", 129)}), 422, "invalid", []string{"body.metric_name"}},
+		{"long unit", queue(object{"metric_unit": strings.Repeat("a", 33)}), 422, "invalid", []string{"body.metric_unit"}},
+		{"metric of the future", queue(object{"timestamp": at(6 * time.Minute)}), 422, "invalid", []string{"body.timestamp"}},
+		{"metric of the past", queue(object{"timestamp": at(-61 * time.Minute)}), 422, "invalid", []string{"body.timestamp"}},
+		{"metric of the year 1", queue(object{"timestamp": "0001-01-01T00:00:00Z"}), 422, "invalid", []string{"body.timestamp"}},
+		{"metric of the year 9999", queue(object{"timestamp": "9999-12-31T23:59:59Z"}), 422, "invalid", []string{"body.timestamp"}},
+		{"metric of no time", queue(object{"timestamp": "yesterday"}), 422, "invalid", []string{"body.timestamp"}},
+		{"too many labels", queue(object{"labels": many65()}), 422, "invalid", []string{"body.labels"}},
+		{"number for a label", queue(object{"labels": object{"a": 1}}), 422, "invalid", []string{"body.labels.a"}},
+		{"long label", queue(object{"labels": object{"a": strings.Repeat("x", 257)}}), 422, "invalid", []string{"body.labels.a"}},
+		{"nameless label", queue(object{"labels": object{"": "x"}}), 422, "invalid", []string{"body.labels"}},
+		{"no metrics in a list", post(`{"metrics":[]}`), 422, "invalid", []string{"body.metrics"}},
+		{"one metric and a list", post(`{"metric_value":1,"metrics":[` + metric + `]}`), 422, "invalid", []string{"body.metrics"}},
+		{"too many metrics", post(`{"metrics":[` + strings.Repeat(metric+",", 1000) + metric + `]}`), 422, "invalid", []string{"body.metrics"}},
+		{"bad metric in a list", post(`{"metrics":[` + metric + `,{"metric_type":"custom","metric_name":"queue","metric_value":1e999,"timestamp":"2001-01-01T00:00:00Z"}]}`), 422, "invalid",
+			[]string{"body.metrics[1].metric_value", "body.metrics[1].timestamp"}},
+		{"incomplete metric in a list", post(`{"metrics":[{"metric_type":"custom"}]}`), 422, "invalid", []string{"body.metrics[0].metric_name", "body.metrics[0].metric_value"}},
+		{"metric of an unknown instance", post(metric), 404, "not_found", nil},
+		{"metric of no instance", request{method: "POST", path: instances + "/test-instance-id/metrics", body: metric}, 422, "invalid", []string{"path.instance_id"}},
 
 		// networks
 		{"unknown network type", network(t, object{"network_type": "bridge"}), 422, "invalid", []string{"body.network_type"}},
@@ -467,6 +512,13 @@ func badParameters() []badRequest {
 		{"limit too high", get(definitions + "?limit=1001"), 422, "invalid", []string{"query.limit"}},
 		{"limit in words", get(definitions + "?limit=ten"), 422, "invalid", []string{"query.limit"}},
 		{"limit with a point", get(definitions + "?limit=1.0"), 422, "invalid", []string{"query.limit"}},
+		{"metrics that end before they begin", get(instances + "/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11/metrics?from=2026-06-06T08:30:00Z&to=2026-06-06T08:30:00Z"), 422, "invalid", []string{"query.from"}},
+		{"metrics from tomorrow", get(instances + "/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11/metrics?from=2999-06-06T08:30:00Z"), 422, "invalid", []string{"query.from"}},
+		{"too many points", get(instances + "/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11/metrics?from=2026-06-06T00:00:00Z&to=2026-06-07T00:00:00Z&step=57"), 422, "invalid", []string{"query.step"}},
+		{"all of history", get(instances + "/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11/metrics?from=1700-01-01T00:00:00Z"), 422, "invalid", []string{"query.step"}},
+		{"a step of zero", get(instances + "/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11/metrics?step=0"), 422, "invalid", []string{"query.step"}},
+		{"a step in words", get(instances + "/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11/metrics?step=1m"), 422, "invalid", []string{"query.step"}},
+		{"a day that is none", get(instances + "/0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11/metrics?from=2026-02-30T00:00:00Z"), 422, "invalid", []string{"query.from"}},
 		{"unknown parameter", get(definitions + "?page=2"), 422, "invalid", []string{"query.page"}},
 		{"parameter twice", get(definitions + "?limit=1&limit=2"), 422, "invalid", []string{"query.limit"}},
 		{"several parameters", get(instances + "?limit=x&status=dead&page=1"), 422, "invalid", []string{"query.limit", "query.status", "query.page"}},

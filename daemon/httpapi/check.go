@@ -225,7 +225,7 @@ func (c *checker) number(f *faults, location string, s *huma.Schema, v any) {
 	}
 	n, err := strconv.ParseFloat(number.String(), 64)
 	if err != nil {
-		f.add(location, "%s is beyond what a number can be", clip(number.String()))
+		f.add(location, "%s is not a number that can be kept; use one of at most 1.7e308", clip(number.String()))
 		return
 	}
 	if s.Minimum != nil && n < *s.Minimum || s.Maximum != nil && n > *s.Maximum {

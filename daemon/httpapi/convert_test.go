@@ -80,6 +80,70 @@ func text(t *testing.T, v any) []byte {
 	return out
 }
 
+// TestMetricConversion: no field of a metric is dropped or crossed.
+func TestMetricConversion(t *testing.T) {
+	r := fillNew[api.PostMetricsRequest]()
+	got := postedMetricsFromAPI(r, time.Time{})
+	for k, m := range r.Metrics {
+		equal(t, "posted metric", got[k], fleet.PostedMetric{Type: m.MetricType, Name: m.MetricName, Value: m.MetricValue, Unit: m.MetricUnit, Labels: m.Labels, At: *m.Timestamp})
+	}
+	r.Metrics = nil
+	equal(t, "single metric", postedMetricsFromAPI(r, time.Time{}),
+		[]fleet.PostedMetric{{Type: r.MetricType, Name: r.MetricName, Value: *r.MetricValue, Unit: r.MetricUnit, Labels: r.Labels, At: *r.Timestamp}})
+
+	asked, m := fillNew[fleet.MetricRange](), fillNew[fleet.InstanceMetrics]()
+	asked.Step = 90 * time.Second
+	a, p, s := instanceMetricsToAPI(asked, m), m.Points[1], m.Posted[1]
+	for name, point := range map[string]struct {
+		got  []api.MetricPoint
+		want float64
+		unit string
+	}{
+		"cpu": {a.Metrics.CPU, *p.CPUPercent, "%"}, "cpu_cores": {a.Metrics.CPUCores, *p.CPUCores, "cores"}, "memory": {a.Metrics.Memory, *p.MemoryMB, "mb"},
+		"memory_percent": {a.Metrics.MemoryPercent, *p.MemoryPercent, "%"}, "disk": {a.Metrics.Disk, *p.DiskMB, "mb"}, "restarts": {a.Metrics.Restarts, float64(*p.Restarts), "restarts"},
+		"request_rate": {a.Metrics.RequestRate, *p.RequestRate, "requests/sec"}, "response_time": {a.Metrics.ResponseTime, *p.ResponseTime, "ms"},
+	} {
+		equal(t, name, point.got[1], api.MetricPoint{Timestamp: p.At, Value: point.want, Unit: point.unit})
+	}
+	equal(t, "network", a.Metrics.Network[1], api.NetworkPoint{Timestamp: p.At, RxBytes: *p.NetworkRx, TxBytes: *p.NetworkTx})
+	equal(t, "custom", a.Metrics.Custom[1].Values[1], api.MetricPoint{Timestamp: s.Points[1].At, Value: s.Points[1].Value, Unit: s.Unit})
+	equal(t, "range", a.TimeRange, api.TimeRange{From: asked.From, To: asked.To})
+	if a.Step != 90 || a.Metrics.Custom[1].MetricType != s.Type || a.Metrics.Custom[1].MetricName != s.Name {
+		t.Errorf("got step %d, custom %+v", a.Step, a.Metrics.Custom[1])
+	}
+	empty := instanceMetricsToAPI(asked, fleet.InstanceMetrics{Points: []fleet.MetricPoint{{}}})
+	for name, list := range map[string]int{"cpu": len(empty.Metrics.CPU), "network": len(empty.Metrics.Network), "restarts": len(empty.Metrics.Restarts)} {
+		if list != 0 {
+			t.Errorf("%s has %d points of what is not known", name, list)
+		}
+	}
+}
+
+func TestMetricRange(t *testing.T) {
+	now := time.Date(2026, 6, 6, 8, 30, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		in   MetricsInput
+		from time.Time
+		step time.Duration
+	}{
+		"nothing given":   {MetricsInput{}, now.Add(-time.Hour), 10 * time.Second},
+		"a day":           {MetricsInput{From: now.Add(-24 * time.Hour)}, now.Add(-24 * time.Hour), 5 * time.Minute},
+		"a day by minute": {MetricsInput{From: now.Add(-24 * time.Hour), Step: 60}, now.Add(-24 * time.Hour), time.Minute},
+		"a month":         {MetricsInput{From: now.AddDate(0, -1, 0)}, now.AddDate(0, -1, 0), 3 * time.Hour},
+		"three years":     {MetricsInput{From: now.AddDate(-3, 0, 0)}, now.AddDate(-3, 0, 0), 24 * time.Hour},
+		"an earlier hour": {MetricsInput{To: now.Add(-time.Hour)}, now.Add(-2 * time.Hour), 10 * time.Second},
+	} {
+		r, err := metricRange(&c.in, now)
+		if err != nil || !r.From.Equal(c.from) || r.Step != c.step {
+			t.Errorf("%s: %+v, %v; want from %v by %s", name, r, err, c.from, c.step)
+		}
+	}
+	_, err := metricRange(&MetricsInput{From: now.Add(-48 * time.Hour), Step: 60}, now)
+	if err == nil || !strings.Contains(err.Error(), "use 116 or more") {
+		t.Errorf("two days by the minute: %v; want to be told what would be right", err)
+	}
+}
+
 // TestRoundTrips takes values that clients write to the domain and back.
 func TestRoundTrips(t *testing.T) {
 	t.Run("definition", func(t *testing.T) {

@@ -46,6 +46,7 @@ func build(config Config) (*server, *huma.OpenAPI) {
 	s.registerDefinitions(a)
 	s.registerInstances(a)
 	s.registerLogs(a)
+	s.registerMetrics(a)
 	s.registerNetworks(a)
 	s.registerDeployments(a)
 	s.registerScaling(a)

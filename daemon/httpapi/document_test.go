@@ -59,9 +59,9 @@ func TestDocumentIsComplete(t *testing.T) {
 	slices.Sort(ids)
 	want := []string{"abortDeployment", "actOnInstance", "backtestScaling", "beatEndpoint", "createDefinition", "createNetwork", "createRoute", "createScalingPolicy",
 		"deleteDefinition", "deleteNetwork", "deleteRoute", "deleteScalingPolicy", "deployDefinition", "deregisterEndpoint", "discoverService", "getDefinition",
-		"getDeployment", "getDeploymentStatus", "getHealth", "getInstance", "getInstanceLogs", "getNetwork", "getReadiness", "getRoute", "getScalingPolicy",
+		"getDeployment", "getDeploymentStatus", "getHealth", "getInstance", "getInstanceLogs", "getInstanceMetrics", "getNetwork", "getReadiness", "getRoute", "getScalingPolicy",
 		"listDefinitions", "listDeployments", "listEvents", "listInstances", "listNetworks", "listRoutes", "listScalingDecisions", "listScalingPolicies",
-		"listServices", "pauseDeployment", "promoteDeployment", "registerEndpoint", "removeDefinition", "resumeDeployment", "rollbackDeployment", "scaleManually",
+		"listServices", "pauseDeployment", "postInstanceMetrics", "promoteDeployment", "registerEndpoint", "removeDefinition", "resumeDeployment", "rollbackDeployment", "scaleManually",
 		"setWeight", "updateDefinition", "updateNetwork", "updateRoute", "updateScalingPolicy", "watchServices"}
 	if !slices.Equal(ids, want) {
 		t.Errorf("operations %q, want %q", ids, want)
@@ -184,8 +184,8 @@ func TestExamplesAreAccepted(t *testing.T) {
 			}
 		}
 	}
-	if sent != 21 {
-		t.Errorf("%d operations take a body, want 21", sent)
+	if sent != 22 {
+		t.Errorf("%d operations take a body, want 22", sent)
 	}
 }
 

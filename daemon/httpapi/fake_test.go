@@ -47,6 +47,7 @@ type fake struct {
 	scales      []fleet.ScaleRequest
 	commands    []string
 	weights     []string
+	posted      []fleet.PostedMetric
 	beats       []fleet.Heartbeat
 	news        bool // of the last one
 	pages       []fleet.Page
@@ -258,6 +259,29 @@ func (f *fake) ListNetworks(ctx context.Context, filter fleet.NetworkFilter, p f
 
 func (f *fake) Instance(ctx context.Context, id string) (fleet.Instance, error) {
 	return get(ctx, f, f.instances, id)
+}
+
+func (f *fake) Metrics(ctx context.Context, r fleet.MetricRange) (fleet.InstanceMetrics, error) {
+	if _, err := f.Instance(ctx, r.InstanceID); err != nil {
+		return fleet.InstanceMetrics{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.filters = append(f.filters, r)
+	return fleet.InstanceMetrics{Points: []fleet.MetricPoint{{At: r.From, CPUPercent: new(45.2)}}}, nil
+}
+
+func (f *fake) PostMetrics(ctx context.Context, instanceID string, metrics []fleet.PostedMetric) error {
+	if _, err := f.Instance(ctx, instanceID); err != nil {
+		return err
+	}
+	leave, err := f.enter(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	f.posted = append(f.posted, metrics...)
+	return nil
 }
 
 func (f *fake) ListInstances(ctx context.Context, filter fleet.InstanceFilter, p fleet.Page) (fleet.Result[fleet.Instance], error) {

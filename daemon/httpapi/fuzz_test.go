@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -205,6 +206,46 @@ func FuzzDeploy(f *testing.F) {
 		}
 		if again := rolloutFromAPI(rolloutToAPI(rollout)); !reflect.DeepEqual(again, rollout) {
 			t.Errorf("%s is %+v, and comes back as %+v", body, rollout, again)
+		}
+	})
+}
+
+// FuzzPostMetrics: a body that passes the schema decodes without error; what passes
+// every check is finite, of the present and named, and there is something of it.
+func FuzzPostMetrics(f *testing.F) {
+	for _, s := range []string{
+		`{"metric_type":"cpu","metric_name":"cpu_percent","metric_value":85}`, `{"metric_type":"cpu","metric_name":"cpu_percent","metric_value":1e999}`,
+		`{"metrics":[{"metric_type":"custom","metric_name":"a","metric_value":-1.5e-300,"metric_unit":"x","labels":{"a":"b"},"timestamp":"2026-06-06T08:30:00Z"}]}`,
+		`{"metrics":[]}`, `{"metrics":null}`, `{"metrics":[null]}`, `{"metrics":[{}]}`, `{"metric_value":null}`, `{"metric_value":"NaN"}`, `{"metric_value":1E400}`, `{}`, `[]`,
+	} {
+		f.Add([]byte(s))
+	}
+	s, document := build(Config{})
+	schema := document.Paths[pathInstances+"/{instance_id}/metrics"].Post.RequestBody.Content["application/json"].Schema
+	now := time.Date(2026, 6, 6, 8, 30, 0, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		parsed, err := parseJSON(body)
+		if err != nil {
+			return
+		}
+		faults := &faults{}
+		s.checker.value(faults, "body", schema, parsed)
+		var r api.PostMetricsRequest
+		if err := json.Unmarshal(body, &r); err != nil && len(faults.list) == 0 {
+			t.Fatalf("%s passes the schema and cannot be decoded: %v", body, err)
+		}
+		checkPostMetrics(faults, r, now)
+		if len(faults.list) > 0 {
+			return
+		}
+		metrics := postedMetricsFromAPI(r, now)
+		if len(metrics) == 0 || len(metrics) > 1000 {
+			t.Errorf("%s is accepted, and is %d metrics", body, len(metrics))
+		}
+		for _, m := range metrics {
+			if m.Type == "" || m.Name == "" || math.IsNaN(m.Value) || math.IsInf(m.Value, 0) || m.At.Sub(now).Abs() > time.Hour {
+				t.Errorf("%s is accepted, and is %+v", body, m)
+			}
 		}
 	})
 }

@@ -27,6 +27,11 @@ type Store interface {
 	Instance(ctx context.Context, id string) (fleet.Instance, error)
 	ListInstances(ctx context.Context, f fleet.InstanceFilter, p fleet.Page) (fleet.Result[fleet.Instance], error)
 
+	// Metrics reads what an instance used. ErrNotFound, ErrInvalid when there is too much of it.
+	Metrics(ctx context.Context, r fleet.MetricRange) (fleet.InstanceMetrics, error)
+	// PostMetrics stores all of the metrics or none. ErrNotFound when there is no such instance.
+	PostMetrics(ctx context.Context, instanceID string, metrics []fleet.PostedMetric) error
+
 	Deployment(ctx context.Context, id string) (fleet.Deployment, error)
 	ListDeployments(ctx context.Context, f fleet.DeploymentFilter, p fleet.Page) (fleet.Result[fleet.Deployment], error)
 	// DeploymentInstances lists every instance of a deployment, terminated ones too.

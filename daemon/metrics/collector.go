@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,8 +26,10 @@ const (
 	loadReadings = 10
 	// usageEvery is how often the instances' rows are brought up to date, at most.
 	usageEvery = 30 * time.Second
-	// diskEvery is the time between two measurements of writable layers.
-	diskEvery = 5 * time.Minute
+	// diskEvery is the time between two measurements of writable layers, and
+	// freshDiskEvery is so where one has not been measured yet.
+	diskEvery      = 5 * time.Minute
+	freshDiskEvery = 20 * time.Second
 )
 
 // Config is what a Collector is made of.
@@ -355,17 +358,13 @@ func (c *Collector) recordUsage(ctx context.Context, at time.Time, samples []fle
 // measureDisks measures writable layers from time to time, apart from the cycles: it
 // takes the engine seconds.
 func (c *Collector) measureDisks(ctx context.Context) error {
-	ticker := time.NewTicker(diskEvery)
+	ticker := time.NewTicker(freshDiskEvery)
 	defer ticker.Stop()
+	var measured time.Time
 	for {
-		sizes, err := c.Engine.DiskUsage(ctx)
-		if err != nil && ctx.Err() == nil {
-			c.Logger.Warn("cannot measure writable layers", "error", err)
-		}
-		if err == nil {
-			c.mu.Lock()
-			c.disk = sizes
-			c.mu.Unlock()
+		if time.Since(measured) >= diskEvery || c.unmeasured() {
+			measured = time.Now()
+			c.measureDisk(ctx)
 		}
 		select {
 		case <-ctx.Done():
@@ -373,4 +372,27 @@ func (c *Collector) measureDisks(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// unmeasured reports whether there is an instance whose writable layer is not known.
+func (c *Collector) unmeasured() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.shown.targets, func(t fleet.MetricTarget) bool {
+		_, known := c.disk[t.ContainerID]
+		return !known
+	})
+}
+
+func (c *Collector) measureDisk(ctx context.Context) {
+	sizes, err := c.Engine.DiskUsage(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			c.Logger.Warn("cannot measure writable layers", "error", err)
+		}
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.disk = sizes
 }

@@ -406,7 +406,7 @@ func gathered(t *testing.T, g prometheus.Gatherer) map[string]float64 {
 
 // fakeHouse counts what is done to it.
 type fakeHouse struct {
-	mu sync.Mutex
+	mu                  sync.Mutex
 	rollUps, partitions int // left to do
 	calls               map[string]int
 	fail                map[string]error

@@ -17,12 +17,12 @@ import (
 const samplesAtOnce = 5000
 
 // recordSamples takes columns: under row level security COPY is refused, and this is
-// the next best.
+// the next best. Unnested in FROM, the rows would be put down once more on their way.
 const recordSamples = `
 INSERT INTO container_metric_samples (instance_id, environment, collected_at, cpu_percent, cpu_cores, memory_mb, memory_percent, disk_mb,
     network_rx_bytes, network_tx_bytes, restart_count, request_rate, response_time_ms)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::float8[], $5::float8[], $6::float8[], $7::float8[], $8::float8[],
-    $9::bigint[], $10::bigint[], $11::integer[], $12::float8[], $13::float8[])`
+SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::timestamptz[]), unnest($4::float8[]), unnest($5::float8[]), unnest($6::float8[]),
+    unnest($7::float8[]), unnest($8::float8[]), unnest($9::bigint[]), unnest($10::bigint[]), unnest($11::integer[]), unnest($12::float8[]), unnest($13::float8[])`
 
 // MetricTargets implements metrics.Store.
 func (s *Store) MetricTargets(ctx context.Context) ([]fleet.MetricTarget, error) {
@@ -139,10 +139,11 @@ func (s *Store) PostMetrics(ctx context.Context, instanceID string, metrics []fl
 	return err
 }
 
-// Readings are the means of the instances' metrics lately; those without a fresh
-// sample are missing. A cpu_percent of type cpu, or memory_percent of type memory, that
-// was posted stands in for what was measured: whoever posts it means it. Custom ones
-// are found by their name, whatever their type.
+// Readings are the instances' metrics lately: means of what was measured, and the
+// newest of what was posted; those without a fresh sample are missing. A cpu_percent
+// of type cpu, or memory_percent of type memory, that was posted stands in for what
+// was measured: whoever posts it means it. Custom ones are found by their name,
+// whatever their type.
 func (s *Store) Readings(ctx context.Context, now time.Time, fresh fleet.Freshness, instanceIDs []string, keys []fleet.MetricKey) (map[string]map[fleet.MetricKey]float64, error) {
 	readings := make(map[string]map[fleet.MetricKey]float64, len(instanceIDs))
 	if len(instanceIDs) == 0 || len(keys) == 0 {

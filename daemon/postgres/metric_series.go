@@ -98,32 +98,6 @@ func mean(column string) string {
 	return fmt.Sprintf("sum(%s * samples) / sum(samples) FILTER (WHERE %s IS NOT NULL)", column, column)
 }
 
-// series reads means by instance and step, in that order.
-func (s *Store) series(ctx context.Context, from, to time.Time, step time.Duration, who string, args ...any) ([]fleet.MetricPoint, error) {
-	db, err := s.claimed(ctx, setListClaims)
-	if err != nil {
-		return nil, err
-	}
-	have, err := dbsqlc.New(db).MetricSources(ctx)
-	if err != nil {
-		return nil, err
-	}
-	spans := metricSpans(from, to, step, have)
-	if len(spans) == 0 {
-		return nil, nil
-	}
-	query, args := seriesQuery(spans, step, who, args)
-	rows, err := db.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (p fleet.MetricPoint, err error) {
-		err = row.Scan(&p.InstanceID, &p.At, &p.CPUPercent, &p.CPUCores, &p.MemoryMB, &p.MemoryPercent, &p.DiskMB,
-			&p.NetworkRx, &p.NetworkTx, &p.Restarts, &p.RequestRate, &p.ResponseTime)
-		return p, err
-	})
-}
-
 // postedRow is the mean of a posted metric in a step.
 type postedRow struct {
 	instance, kind, name, unit string
@@ -131,46 +105,80 @@ type postedRow struct {
 	value                      float64
 }
 
-// posted reads means of posted metrics by instance, type, name and step, in that order.
-func (s *Store) posted(ctx context.Context, from, to time.Time, step time.Duration, who string, args ...any) ([]postedRow, error) {
-	db, err := s.claimed(ctx, setListClaims)
-	if err != nil {
-		return nil, err
-	}
+// postedQuery is the query of means of posted metrics by instance, type, name and step,
+// in that order; who and args as of seriesQuery.
+func postedQuery(from, to time.Time, step time.Duration, who string, args []any) (string, []any) {
 	args = append(args, step.Seconds(), from, to)
 	n := len(args)
-	rows, err := db.Query(ctx, fmt.Sprintf(`
+	return fmt.Sprintf(`
 		SELECT instance_id, metric_type, metric_name, coalesce(max(metric_unit), ''), date_bin(make_interval(secs => $%d), collected_at, 'epoch') AS at, avg(metric_value)
 		FROM container_custom_metrics WHERE %s AND collected_at >= $%d AND collected_at < $%d
 		GROUP BY instance_id, metric_type, metric_name, at ORDER BY instance_id, metric_type, metric_name, at LIMIT %d`,
-		n-2, who, n-1, n, maxPostedPoints+1), args...)
+		n-2, who, n-1, n, maxPostedPoints+1), args
+}
+
+// condition selects instances.
+type condition struct {
+	sql  string
+	args []any
+}
+
+// history asks for what instances did, in one round trip: measured selects those that
+// were measured, and posted those about which something was posted.
+func (c *claimed) history(ctx context.Context, spans []metricSpan, from, to time.Time, step time.Duration, measured, posted condition) (points []fleet.MetricPoint, rows []postedRow, err error) {
+	b := &pgx.Batch{}
+	sql, args := seriesQuery(spans, step, measured.sql, measured.args)
+	b.Queue(sql, args...)
+	sql, args = postedQuery(from, to, step, posted.sql, posted.args)
+	b.Queue(sql, args...)
+	results := c.SendBatch(ctx, b)
+	if points, err = collect(results, scanPoint); err == nil {
+		rows, err = collect(results, scanPosted)
+	}
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil && len(rows) > maxPostedPoints {
+		err = fleet.FieldErrorf(fleet.ErrInvalid, "step", "there are more than %d values of posted metrics in this range; ask for a shorter one, or a larger step", maxPostedPoints)
+	}
+	return points, rows, err
+}
+
+func collect[T any](results pgx.BatchResults, scan pgx.RowToFunc[T]) ([]T, error) {
+	rows, err := results.Query()
 	if err != nil {
 		return nil, err
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p postedRow, err error) {
-		err = row.Scan(&p.instance, &p.kind, &p.name, &p.unit, &p.at, &p.value)
-		return p, err
-	})
-	if err == nil && len(list) > maxPostedPoints {
-		err = fleet.FieldErrorf(fleet.ErrInvalid, "step", "there are more than %d values of posted metrics in this range; ask for a shorter one, or a larger step", maxPostedPoints)
-	}
-	return list, err
+	return pgx.CollectRows(rows, scan)
+}
+
+func scanPoint(row pgx.CollectableRow) (p fleet.MetricPoint, err error) {
+	err = row.Scan(&p.InstanceID, &p.At, &p.CPUPercent, &p.CPUCores, &p.MemoryMB, &p.MemoryPercent, &p.DiskMB,
+		&p.NetworkRx, &p.NetworkTx, &p.Restarts, &p.RequestRate, &p.ResponseTime)
+	return p, err
+}
+
+func scanPosted(row pgx.CollectableRow) (p postedRow, err error) {
+	err = row.Scan(&p.instance, &p.kind, &p.name, &p.unit, &p.at, &p.value)
+	return p, err
 }
 
 // Metrics implements httpapi.Store.
 func (s *Store) Metrics(ctx context.Context, r fleet.MetricRange) (fleet.InstanceMetrics, error) {
 	var m fleet.InstanceMetrics
-	if _, err := s.Instance(ctx, r.InstanceID); err != nil {
+	db, err := s.claimed(ctx, setListClaims)
+	if err != nil {
 		return m, err
 	}
-	const who = "instance_id = $1"
-	var err error
-	if m.Points, err = s.series(ctx, r.From, r.To, r.Step, who, r.InstanceID); err != nil {
-		return m, translate("read metrics", err)
-	}
-	rows, err := s.posted(ctx, r.From, r.To, r.Step, who, r.InstanceID)
+	have, err := db.metricSources(ctx, r.InstanceID)
 	if err != nil {
-		return m, translate("read posted metrics", err)
+		return m, missing("instance", r.InstanceID, err)
+	}
+	one := condition{"instance_id = $1", []any{r.InstanceID}}
+	var rows []postedRow
+	m.Points, rows, err = db.history(ctx, metricSpans(r.From, r.To, r.Step, have), r.From, r.To, r.Step, one, one)
+	if err != nil {
+		return m, translate("read metrics", err)
 	}
 	for _, p := range rows {
 		last := len(m.Posted) - 1
@@ -183,23 +191,49 @@ func (s *Store) Metrics(ctx context.Context, r fleet.MetricRange) (fleet.Instanc
 	return m, nil
 }
 
+// metricSources reads what there is, and in the same round trip whether there is the
+// instance; pgx.ErrNoRows.
+func (c *claimed) metricSources(ctx context.Context, instanceID string) (have dbsqlc.MetricSourcesRow, err error) {
+	b, err := record(func(q *dbsqlc.Queries) { _, _ = q.InstanceEnvironment(ctx, instanceID) }, func(q *dbsqlc.Queries) { _, _ = q.MetricSources(ctx) })
+	if err != nil {
+		return have, err
+	}
+	results := c.SendBatch(ctx, b)
+	q := dbsqlc.New(replayed{results})
+	if _, err = q.InstanceEnvironment(ctx, instanceID); err == nil {
+		have, err = q.MetricSources(ctx)
+	}
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
+	return have, err
+}
+
 // WorkloadSeries tells what the replicas of a workload did, for each step from one
 // time to another in which any of them reported: of each replica the mean within the
 // step, and of these the sum and the mean. Keys are found as by Readings. ErrInvalid
 // when there are more than 20,000 steps.
 func (s *Store) WorkloadSeries(ctx context.Context, w fleet.Workload, keys []fleet.MetricKey, from, to time.Time, step time.Duration) ([]fleet.WorkloadPoint, error) {
+	db, err := s.claimed(ctx, setListClaims)
+	if err != nil {
+		return nil, err
+	}
+	if !from.Before(to) {
+		return nil, nil
+	}
 	if step < time.Second || to.Sub(from)/step > maxSeriesPoints {
 		return nil, fleet.FieldErrorf(fleet.ErrInvalid, "step", "a series has steps of a second at least, and %d of them at most; ask for a shorter range, or a larger step", maxSeriesPoints)
 	}
-	const who = "instance_id IN (SELECT id FROM container_instances WHERE definition_id = $1 AND environment = $2)"
-	points, err := s.series(ctx, from, to, step, who, w.DefinitionID, w.Environment)
+	have, err := dbsqlc.New(db).MetricSources(ctx)
 	if err != nil {
 		return nil, translate("read metrics", err)
 	}
-	names := postedNames(keys)
-	posted, err := s.posted(ctx, from, to, step, who+" AND metric_name = ANY ($3)", w.DefinitionID, w.Environment, names)
+	const mine = "instance_id IN (SELECT id FROM container_instances WHERE definition_id = $1 AND environment = $2)"
+	points, posted, err := db.history(ctx, metricSpans(from, to, step, have), from, to, step,
+		condition{mine, []any{w.DefinitionID, w.Environment}},
+		condition{mine + " AND metric_name = ANY ($3)", []any{w.DefinitionID, w.Environment, postedNames(keys)}})
 	if err != nil {
-		return nil, translate("read posted metrics", err)
+		return nil, translate("read metrics", err)
 	}
 	return workloadPoints(points, posted, keys), nil
 }

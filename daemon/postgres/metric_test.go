@@ -61,7 +61,7 @@ func TestMetricTargets(t *testing.T) {
 	if err != nil || len(targets) != 2 {
 		t.Fatalf("targets %+v, %v", targets, err)
 	}
-	want := fleet.MetricTarget{InstanceID: list[0].ID, Environment: "staging", ContainerID: list[0].ContainerID, CPULimit: 0.5, MemoryLimit: 64 << 20}
+	want := fleet.MetricTarget{InstanceID: list[0].ID, Environment: "staging", DefinitionName: "api", ServiceName: "api", ContainerID: list[0].ContainerID, Health: fleet.HealthUnknown, CPULimit: 0.5, MemoryLimit: 64 << 20}
 	if targets[0] != want {
 		t.Errorf("target %+v, want %+v", targets[0], want)
 	}
@@ -70,6 +70,35 @@ func TestMetricTargets(t *testing.T) {
 	want.CPULimit = 2
 	if err != nil || !slices.Equal(targets, []fleet.MetricTarget{want}) {
 		t.Errorf("targets %+v, %v; want the limit that a container was given later, and none that is stopped", targets, err)
+	}
+}
+
+func TestWorkloadCounts(t *testing.T) {
+	s, db := open(t)
+	_, list := replicas(t, s, "api", 2)
+	conn := connect(t, db.OwnerURL)
+	counts := func() []fleet.WorkloadCount {
+		t.Helper()
+		c, err := s.WorkloadCounts(system(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	exec(t, conn, `UPDATE container_instances SET health_status = 'healthy' WHERE id = $1`, list[0].ID)
+	want := []fleet.WorkloadCount{{Environment: "staging", DefinitionName: "api", ServiceName: "api", Wanted: 2, Running: 2, Healthy: 1}}
+	if got := counts(); !slices.Equal(got, want) {
+		t.Errorf("counted %+v, want %+v", got, want)
+	}
+	exec(t, conn, `UPDATE deployment_history SET is_removal = true`)
+	exec(t, conn, `UPDATE container_instances SET current_status = 'terminated' WHERE id = $1`, list[0].ID)
+	want = []fleet.WorkloadCount{{Environment: "staging", DefinitionName: "api", ServiceName: "api", Running: 1}}
+	if got := counts(); !slices.Equal(got, want) {
+		t.Errorf("counted %+v of a workload that is being removed, want %+v", got, want)
+	}
+	exec(t, conn, `UPDATE container_instances SET current_status = 'terminated'`)
+	if got := counts(); len(got) != 0 {
+		t.Errorf("counted %+v of a workload that is gone", got)
 	}
 }
 
@@ -88,6 +117,7 @@ func TestReadings(t *testing.T) {
 	post(t, s, list[1], "cpu", "cpu_seconds", 1e9, now)
 	post(t, s, list[1], "custom", "memory_percent", 1e9, now)
 	post(t, s, list[1], "custom", "queue", 7, now)
+	post(t, s, list[1], "custom", "queue", 70, now.Add(-10*time.Second)) // not the newest
 	var ids []string
 	for _, i := range list {
 		ids = append(ids, i.ID)

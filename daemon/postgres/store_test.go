@@ -215,17 +215,18 @@ func TestNobody(t *testing.T) {
 			_, err := s.ListScalingDecisions(ctx, fleet.ScalingDecisionFilter{}, fleet.Page{})
 			return err
 		},
-		"Traffic":       func() error { _, err := s.Traffic(ctx); return err },
-		"Follow":        func() error { return s.Follow(ctx, definitionID, "a") },
-		"Unfollow":      func() error { return s.Unfollow(ctx, definitionID) },
-		"RecordDrained": func() error { return s.RecordDrained(ctx, definitionID, nil) },
-		"RecordLoads":   func() error { return s.RecordLoads(ctx, definitionID, nil) },
-		"Loads":         func() error { _, err := s.Loads(ctx); return err },
-		"MetricTargets": func() error { _, err := s.MetricTargets(ctx); return err },
-		"RecordSamples": func() error { return s.RecordSamples(ctx, []fleet.Sample{{InstanceID: definitionID}}) },
-		"RecordUsage":   func() error { return s.RecordUsage(ctx, map[string]fleet.Usage{definitionID: {}}) },
-		"PostMetrics":   func() error { return s.PostMetrics(ctx, definitionID, nil) },
-		"Metrics":       func() error { _, err := s.Metrics(ctx, fleet.MetricRange{InstanceID: definitionID}); return err },
+		"Traffic":        func() error { _, err := s.Traffic(ctx); return err },
+		"Follow":         func() error { return s.Follow(ctx, definitionID, "a") },
+		"Unfollow":       func() error { return s.Unfollow(ctx, definitionID) },
+		"RecordDrained":  func() error { return s.RecordDrained(ctx, definitionID, nil) },
+		"RecordLoads":    func() error { return s.RecordLoads(ctx, definitionID, nil) },
+		"Loads":          func() error { _, err := s.Loads(ctx); return err },
+		"MetricTargets":  func() error { _, err := s.MetricTargets(ctx); return err },
+		"WorkloadCounts": func() error { _, err := s.WorkloadCounts(ctx); return err },
+		"RecordSamples":  func() error { return s.RecordSamples(ctx, []fleet.Sample{{InstanceID: definitionID}}) },
+		"RecordUsage":    func() error { return s.RecordUsage(ctx, map[string]fleet.Usage{definitionID: {}}) },
+		"PostMetrics":    func() error { return s.PostMetrics(ctx, definitionID, nil) },
+		"Metrics":        func() error { _, err := s.Metrics(ctx, fleet.MetricRange{InstanceID: definitionID}); return err },
 		"Readings": func() error {
 			_, err := s.Readings(ctx, testTime, fleet.Freshness{}, []string{definitionID}, allKeys)
 			return err

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	_ "time/tzdata" // time zones of policies, also where the machine has none
 
 	"github.com/alecthomas/kong"
 

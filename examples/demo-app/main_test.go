@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -437,5 +438,35 @@ func TestGRPC(t *testing.T) {
 	}
 	if code := <-stopped; code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	var status atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/health" {
+			t.Errorf("asked for %s", r.URL.Path)
+		}
+		w.WriteHeader(int(status.Load()))
+		_, _ = io.WriteString(w, "as told")
+	}))
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	getenv := func(name string) string { return map[string]string{"PORT": port}[name] }
+	for _, tt := range []struct{ status, code int }{{200, 0}, {503, 1}, {302, 1}} {
+		status.Store(int64(tt.status))
+		var out strings.Builder
+		if code := check(t.Context(), getenv, &out); code != tt.code || out.String() != "as told" {
+			t.Errorf("with status %d: exit code %d, %q; want %d", tt.status, code, out.String(), tt.code)
+		}
+	}
+	server.Close()
+	if code := check(t.Context(), getenv, io.Discard); code != 1 {
+		t.Errorf("without a server: exit code %d, want 1", code)
+	}
+	if code := check(t.Context(), func(string) string { return "x" }, io.Discard); code != 2 {
+		t.Errorf("with a bad port: exit code %d, want 2", code)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/distribution/reference"
@@ -257,6 +258,37 @@ func FuzzNames(f *testing.F) {
 		}
 		if strings.HasPrefix(s, "wedsync.") && grammar.Label(s) == nil {
 			t.Errorf("Label accepts the reserved %q", s)
+		}
+	})
+}
+
+// FuzzSchedule: what is accepted fires within five years, and its windows are
+// closed exactly when they are not open.
+func FuzzSchedule(f *testing.F) {
+	seed(f, "0 6 * 4-9 6", "*/15 8-18 * * mon-fri", "0 0 29 2 *", "@daily", "TZ=UTC 0 0 * * *", "0 0 30 2 *", "1-59/7,3 ? 1 JAN THU", "0-0/999999 * * * *")
+	f.Fuzz(func(t *testing.T, s string) {
+		err := grammar.Schedule(s, "Europe/London")
+		explained(t, s, err)
+		if err != nil {
+			return
+		}
+		w, err := grammar.NewWindow(s, "17 3 * * *", "Europe/London")
+		if err != nil {
+			return // the same
+		}
+		now := time.Date(2026, 10, 24, 23, 59, 59, 0, time.UTC)
+		for range 10 {
+			open, until := w.At(now)
+			if !until.After(now) {
+				t.Fatalf("%q: open=%v at %s until %s", s, open, now, until)
+			}
+			if before, _ := w.At(until.Add(-time.Second)); before != open {
+				t.Fatalf("%q: open=%v at %s, but not a second before %s", s, open, now, until)
+			}
+			if after, _ := w.At(until); !open && !after {
+				t.Fatalf("%q: does not open at %s", s, until)
+			}
+			now = until
 		}
 	})
 }

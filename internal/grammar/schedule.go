@@ -3,6 +3,7 @@ package grammar
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 	_ "time/tzdata" // time zones are known on machines that have no list of them
@@ -12,6 +13,8 @@ import (
 
 // scheduleYears is how far ahead a schedule must fire for the first time.
 const scheduleYears = 5
+
+var schedulePattern = regexp.MustCompile(`^[0-9A-Za-z*/,? -]*$`)
 
 // schedules reads the five fields of crontab(5). A day is one that the day of the
 // month or the day of the week names, where both are restricted, as cron has it.
@@ -52,8 +55,12 @@ func schedule(expression string, zone *time.Location) (scheduler, error) {
 	switch fields := strings.Fields(expression); {
 	case strings.HasPrefix(expression, "@"):
 		return nil, fmt.Errorf("%q is not a cron expression of five fields; %s", expression, right)
+	case len(expression) > 256:
+		return nil, fmt.Errorf("is %d characters long; %s", len(expression), right)
 	case strings.Contains(expression, "="):
 		return nil, fmt.Errorf("%q names a time zone; write the five fields alone, and the zone as time_zone", expression)
+	case !schedulePattern.MatchString(expression):
+		return nil, fmt.Errorf("%q has characters that no cron expression has; %s", expression, right)
 	case len(fields) != 5:
 		return nil, fmt.Errorf("%q has %d fields instead of five; %s", expression, len(fields), right)
 	}

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"testing/quick"
 	"time"
-	_ "time/tzdata" // the machine of the tests may have none
 
 	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
@@ -35,7 +34,9 @@ func TestSchedule(t *testing.T) {
 		{"0 25 * * *", "above maximum"},
 		{"H 6 * * *", "is not a cron expression"},
 		{"0 6 L * *", "is not a cron expression"},
-		{"0 6 * * 6#1", "is not a cron expression"},
+		{"0 6 * * 6#1", "characters that no cron expression has"},
+		{"0 6 * *\t6", "characters"},
+		{strings.Repeat("1,", 200) + "1 6 * * 6", "characters long"},
 		{"x y z a b", "is not a cron expression"},
 	}
 	for _, tc := range tests {

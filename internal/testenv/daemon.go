@@ -331,6 +331,13 @@ func (d *DaemonHandle) signal(sig os.Signal) {
 	_ = d.cmd.Process.Signal(sig)
 }
 
+// Process is the identifier of the daemon's process, while it runs.
+func (d *DaemonHandle) Process() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.cmd.Process.Pid
+}
+
 // Exited is closed when the daemon that was launched last has ended, by itself or not.
 func (d *DaemonHandle) Exited() <-chan struct{} {
 	d.mu.Lock()

@@ -24,6 +24,17 @@ func (q *Queries) FirstSample(ctx context.Context) (time.Time, error) {
 	return first, err
 }
 
+const instanceEnvironment = `-- name: InstanceEnvironment :one
+SELECT environment FROM container_instances WHERE id = $1
+`
+
+func (q *Queries) InstanceEnvironment(ctx context.Context, id string) (string, error) {
+	row := q.db.QueryRow(ctx, instanceEnvironment, id)
+	var environment string
+	err := row.Scan(&environment)
+	return environment, err
+}
+
 const measuredReadings = `-- name: MeasuredReadings :many
 SELECT instance_id, coalesce(avg(cpu_percent), 'NaN')::float8 AS cpu, coalesce(avg(memory_percent), 'NaN')::float8 AS memory,
     coalesce(avg(request_rate), 'NaN')::float8 AS request_rate,
@@ -193,12 +204,16 @@ func (q *Queries) PostMetrics(ctx context.Context, arg PostMetricsParams) (int64
 }
 
 const postedReadings = `-- name: PostedReadings :many
-SELECT instance_id, metric_type, metric_name, avg(metric_value)::float8 AS value
-FROM container_custom_metrics
-WHERE instance_id = ANY ($1::uuid[]) AND collected_at >= $2::timestamptz
-    AND metric_name = ANY ($3::text[])
-GROUP BY instance_id, metric_type, metric_name
-ORDER BY instance_id, metric_name, metric_type
+SELECT n.instance_id, n.metric_type, n.metric_name, avg(n.metric_value)::float8 AS value
+FROM (
+    SELECT DISTINCT ON (c.instance_id, c.metric_name, c.metric_type, c.labels) c.instance_id, c.metric_type, c.metric_name, c.metric_value
+    FROM container_custom_metrics c
+    WHERE c.instance_id = ANY ($1::uuid[]) AND c.collected_at >= $2::timestamptz
+        AND c.metric_name = ANY ($3::text[])
+    ORDER BY c.instance_id, c.metric_name, c.metric_type, c.labels, c.collected_at DESC
+) n
+GROUP BY n.instance_id, n.metric_type, n.metric_name
+ORDER BY n.instance_id, n.metric_name, n.metric_type
 `
 
 type PostedReadingsParams struct {
@@ -214,6 +229,7 @@ type PostedReadingsRow struct {
 	Value      float64
 }
 
+// PostedReadings are the newest values; of several with labels of their own the mean.
 func (q *Queries) PostedReadings(ctx context.Context, arg PostedReadingsParams) ([]PostedReadingsRow, error) {
 	rows, err := q.db.Query(ctx, postedReadings, arg.Ids, arg.Since, arg.Names)
 	if err != nil {

@@ -29,6 +29,9 @@ FROM container_instances i,
         unnest(sqlc.arg('labels')::jsonb[]) AS labels, unnest(sqlc.arg('times')::timestamptz[]) AS collected_at) u
 WHERE i.id = sqlc.arg('instance_id');
 
+-- name: InstanceEnvironment :one
+SELECT environment FROM container_instances WHERE id = $1;
+
 -- MetricSources tells from when on there may be samples and roll-ups to five minutes,
 -- by their partitions, and up to when roll-ups are made.
 -- name: MetricSources :one
@@ -125,13 +128,18 @@ FROM container_metric_samples
 WHERE instance_id = ANY (sqlc.arg('ids')::uuid[]) AND collected_at >= sqlc.arg('since')::timestamptz
 GROUP BY instance_id;
 
+-- PostedReadings are the newest values; of several with labels of their own the mean.
 -- name: PostedReadings :many
-SELECT instance_id, metric_type, metric_name, avg(metric_value)::float8 AS value
-FROM container_custom_metrics
-WHERE instance_id = ANY (sqlc.arg('ids')::uuid[]) AND collected_at >= sqlc.arg('since')::timestamptz
-    AND metric_name = ANY (sqlc.arg('names')::text[])
-GROUP BY instance_id, metric_type, metric_name
-ORDER BY instance_id, metric_name, metric_type;
+SELECT n.instance_id, n.metric_type, n.metric_name, avg(n.metric_value)::float8 AS value
+FROM (
+    SELECT DISTINCT ON (c.instance_id, c.metric_name, c.metric_type, c.labels) c.instance_id, c.metric_type, c.metric_name, c.metric_value
+    FROM container_custom_metrics c
+    WHERE c.instance_id = ANY (sqlc.arg('ids')::uuid[]) AND c.collected_at >= sqlc.arg('since')::timestamptz
+        AND c.metric_name = ANY (sqlc.arg('names')::text[])
+    ORDER BY c.instance_id, c.metric_name, c.metric_type, c.labels, c.collected_at DESC
+) n
+GROUP BY n.instance_id, n.metric_type, n.metric_name
+ORDER BY n.instance_id, n.metric_name, n.metric_type;
 
 -- WorkloadCounts are the replicas that each workload wants and has.
 -- name: WorkloadCounts :many

@@ -20,10 +20,12 @@ resource "wedsync_container_definition" "api" {
   }
 
   health_check_config = {
-    endpoint     = "/health"
-    interval     = 10
-    timeout      = 2
-    start_period = 5
+    endpoint        = "/health"
+    expected_status = ["200-299"]
+    interval        = 10
+    timeout         = 2
+    rise            = 2
+    start_period    = 5
   }
 
   scaling_config = {
@@ -47,6 +49,22 @@ resource "wedsync_container_definition" "api" {
     user                      = "10001:10001"
     read_only_root_filesystem = true
     tmpfs                     = ["/tmp"]
+  }
+}
+
+# A worker that listens nowhere is checked from inside.
+resource "wedsync_container_definition" "worker" {
+  name            = "wedding-worker"
+  service_name    = "worker"
+  image_name      = "wedsync/worker"
+  resource_limits = { cpu = "250m", memory = "256Mi" }
+  scaling_config  = { min_replicas = 1, max_replicas = 4 }
+
+  health_check_config = {
+    type     = "command"
+    command  = ["/worker", "check"]
+    interval = 15
+    timeout  = 5
   }
 }
 
