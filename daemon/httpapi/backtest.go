@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -65,8 +66,7 @@ func checkBacktest(f *faults, r api.BacktestRequest, now time.Time) {
 // stepOf is the step of a backtest over a time: least, or as much more as the
 // bound of evaluations asks for, in whole seconds.
 func stepOf(span, least time.Duration) time.Duration {
-	seconds := (span + backtestSteps*time.Second - 1) / (backtestSteps * time.Second)
-	return max(least, seconds*time.Second)
+	return max(least, time.Duration(math.Ceil(span.Seconds()/backtestSteps))*time.Second)
 }
 
 func (s *server) backtestScaling(ctx context.Context, in *BacktestInput) (*Answer[api.BacktestResult], error) {
