@@ -30,7 +30,10 @@ func (r *rig) settle(t *testing.T) {
 func (r *rig) sicken(id string) {
 	r.store.mu.Lock()
 	k := r.store.index(id)
-	r.store.instances[k].Checks = []fleet.HealthResult{{Status: fleet.HealthUnhealthy, Details: "GET /health on port 8080: status 503"}}
+	r.store.instances[k].Checks = []fleet.HealthResult{
+		{Status: fleet.HealthUnhealthy, Details: "GET /health on port 8080: status 503"},
+		{Status: fleet.HealthUnknown, Details: "wedsyncd was held up"},
+	}
 	r.store.mu.Unlock()
 	r.store.setHealth(id, fleet.HealthUnhealthy)
 	r.controller.Wake(theWorkload)

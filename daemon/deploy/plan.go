@@ -312,7 +312,7 @@ func (p *planner) cure(i fleet.Instance) {
 	after.RecentExits = slices.Clone(i.RecentExits)
 	strike(&after)
 	at, ok := NextStart(i.ID, after.RecentExits)
-	reason := "is unhealthy" + lastCheck(i)
+	reason := illness(i)
 	switch {
 	case !ok:
 		p.add(StepStop, i, reason)

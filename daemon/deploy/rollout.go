@@ -3,6 +3,7 @@ package deploy
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,7 +131,7 @@ func (p *planner) failure(i fleet.Instance) string {
 	case i.Current != fleet.StatusRunning || p.settled(i):
 		return ""
 	case i.Health == fleet.HealthUnhealthy:
-		return "is unhealthy" + lastCheck(i)
+		return illness(i)
 	case !p.now.Before(p.healthyBy(i)):
 		return fmt.Sprintf("has not been healthy for %s within %s of its start%s", seconds(p.target.Rollout.MinHealthyTime), deadline, lastCheck(i))
 	default:
@@ -145,6 +146,17 @@ func keptFailure(i fleet.Instance) string {
 		return ""
 	}
 	return cmp.Or(i.Error, "is in a crash loop")
+}
+
+// illness is that an instance is unhealthy, and the last failed check, which
+// others may have followed that could not be made.
+func illness(i fleet.Instance) string {
+	for _, c := range slices.Backward(i.Checks) {
+		if c.Status == fleet.HealthUnhealthy {
+			return "is unhealthy: " + c.Details
+		}
+	}
+	return "is unhealthy" + lastCheck(i)
 }
 
 func lastCheck(i fleet.Instance) string {

@@ -132,8 +132,8 @@ var scenarios = []struct {
 	}},
 	{"old replica turns unhealthy again and again", func(t *testing.T, s fleet.Strategy) *world {
 		w := updating(t, s)
-		for n, at := range []time.Duration{1, 4, 7} {
-			w.events = append(w.events, occurrence{at * time.Second, fmt.Sprintf("replica 3 of v1 turns unhealthy, time %d", n+1), func(w *world) {
+		for n, at := range []time.Duration{time.Second, 4 * time.Second, 7 * time.Second} {
+			w.events = append(w.events, occurrence{at, fmt.Sprintf("replica 3 of v1 turns unhealthy, time %d", n+1), func(w *world) {
 				i := w.instance("d1/3")
 				i.Health, i.HealthySince, i.UnhealthySince = fleet.HealthUnhealthy, nil, new(w.now)
 			}})

@@ -190,6 +190,53 @@ func TestMonitorFollowsTheSettlingTime(t *testing.T) {
 	}
 }
 
+// inside is an engine on which every command passes.
+type inside struct{}
+
+func (inside) RunCommand(_ context.Context, containerID string, _ []string) (fleet.CommandResult, error) {
+	if containerID != "c" {
+		return fleet.CommandResult{ExitCode: 1}, nil
+	}
+	return fleet.CommandResult{Output: "well"}, nil
+}
+
+func (inside) ImageHealth(context.Context, string) (fleet.ImageHealth, error) {
+	return fleet.ImageHealth{Health: fleet.HealthHealthy}, nil
+}
+
+// TestMonitorWithoutAnAddress: what is on no network is checked from inside, and
+// otherwise not at all.
+func TestMonitorWithoutAnAddress(t *testing.T) {
+	isolated := func(id, kind string) fleet.HealthTarget {
+		return fleet.HealthTarget{
+			InstanceID: id, ContainerID: "c", Workload: fleet.Workload{DefinitionID: "d", Environment: "staging"}, StartedAt: time.Now(), Health: fleet.HealthUnknown,
+			Check: fleet.HealthCheck{Type: kind, Command: []string{"/check"}, Interval: 3600, Timeout: 1, Retries: 1},
+		}
+	}
+	s := &store{updates: make(chan fleet.HealthUpdate), targets: []fleet.HealthTarget{isolated("1", "http"), isolated("2", "tcp"), isolated("3", "command"), isolated("4", "image")}}
+	m := health.NewMonitor(health.Config{Store: s, Engine: inside{}, Logger: slog.New(slog.DiscardHandler), Changed: func(fleet.Workload) {}})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- m.Run(ctx) }()
+	seen := make(map[string]fleet.Health)
+	for len(seen) < 2 {
+		select {
+		case u := <-s.updates:
+			seen[u.InstanceID] = u.Health
+		case <-ctx.Done():
+			t.Fatalf("told of %v only", seen)
+		}
+	}
+	if seen["3"] != fleet.HealthHealthy || seen["4"] != fleet.HealthHealthy {
+		t.Errorf("verdicts %v, want those of the command and the image", seen)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("run: %v", err)
+	}
+}
+
 // updatesUntilChange yields updates up to the first that changed a verdict.
 func updatesUntilChange(ctx context.Context, t *testing.T, s *store) func(func(fleet.HealthUpdate) bool) {
 	return func(yield func(fleet.HealthUpdate) bool) {
