@@ -20,10 +20,10 @@ import (
 
 const (
 	// refreshCache is how often the part of a container's memory is read anew that the
-	// kernel could take back, and refreshNetwork how often its network counters are,
-	// although nothing speaks for it that they have changed: the memory in use has not,
-	// or the container has not had the processor.
-	refreshCache, refreshNetwork = 30 * time.Second, 5 * time.Second
+	// kernel could take back although the memory in use has not changed, and
+	// refreshIdle how often memory and network counters are although the container has
+	// not had the processor.
+	refreshCache, refreshIdle = 30 * time.Second, 5 * time.Second
 
 	procDir = "/proc"
 )
@@ -178,8 +178,8 @@ type cgroupMeter struct {
 	last fleet.ContainerStats
 	// used is the memory in use when cached, what the kernel could take back of it,
 	// was read.
-	used, cached        int64
-	cachedAt, networkAt time.Time
+	used, cached     int64
+	cachedAt, fullAt time.Time // fullAt is when all was read
 }
 
 func (m *cgroupMeter) close() {
@@ -198,20 +198,27 @@ func (m *cgroupMeter) read(buf []byte) (fleet.ContainerStats, bool) {
 		return fleet.ContainerStats{}, true
 	}
 	s.CPU = cpu
-	if err := m.readMemory(buf, &s); err != nil {
-		return fleet.ContainerStats{}, true
-	}
-	if m.network != nil && (s.CPU != m.last.CPU || now.Sub(m.networkAt) >= refreshNetwork) {
-		text, err := readAll(m.network, buf)
-		if err != nil {
+	s.Known, s.MemoryBytes = true, m.last.MemoryBytes
+	if s.CPU != m.last.CPU || now.Sub(m.fullAt) >= refreshIdle {
+		if err := m.readRest(buf, &s); err != nil {
 			return fleet.ContainerStats{}, true
 		}
-		s.NetworkRx, s.NetworkTx = parseNetwork(text)
-		m.networkAt = now
+		m.fullAt = now
 	}
-	s.Known = true
 	m.last = s
 	return s, false
+}
+
+// readRest reads what can hardly have changed while the processor time has not.
+func (m *cgroupMeter) readRest(buf []byte, s *fleet.ContainerStats) error {
+	if err := m.readMemory(buf, s); err != nil || m.network == nil {
+		return err
+	}
+	text, err := readAll(m.network, buf)
+	if err == nil {
+		s.NetworkRx, s.NetworkTx = parseNetwork(text)
+	}
+	return err
 }
 
 func (m *cgroupMeter) readCPU(buf []byte) (time.Duration, error) {

@@ -15,8 +15,9 @@ import (
 const (
 	// refreshEvery is how often the list of targets is read although nothing was announced.
 	refreshEvery = 2 * time.Second
-	// settle collects announcements and verdicts that come close together.
-	settle = 10 * time.Millisecond
+	// settle collects announcements and verdicts that come close together, and
+	// settleOld verdicts that nobody waits for.
+	settle, settleOld = 10 * time.Millisecond, time.Second
 	// unchangedEvery is how often results that changed nothing are written.
 	unchangedEvery = 15 * time.Second
 	// probesAtOnce bounds the checks under way.
@@ -208,15 +209,23 @@ func (m *Monitor) record(ctx context.Context) error {
 	}
 }
 
-// collect waits a moment for more verdicts to write together.
+// collect waits a moment for more verdicts to write together; a longer one until there
+// is news.
 func (m *Monitor) collect(ctx context.Context, first verdict) []verdict {
-	list := []verdict{first}
-	timer := time.NewTimer(settle)
+	list, news := []verdict{first}, first.news
+	timer := time.NewTimer(settleOld)
 	defer timer.Stop()
+	if news {
+		timer.Reset(settle)
+	}
 	for len(list) < batch {
 		select {
 		case v := <-m.verdicts:
 			list = append(list, v)
+			if v.news && !news {
+				news = true
+				timer.Reset(settle)
+			}
 		case <-timer.C:
 			return list
 		case <-ctx.Done():

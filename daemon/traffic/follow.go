@@ -16,8 +16,9 @@ const (
 	pollEvery = 2 * time.Second
 	// beatEvery is how often a follower says that it is there.
 	beatEvery = 3 * time.Second
-	// measureEvery is how often loads are written.
-	measureEvery = time.Second
+	// measureEvery is how often loads are written, and idleEvery how often so of an
+	// endpoint that goes on having none: what was written holds for ten seconds.
+	measureEvery, idleEvery = time.Second, 5 * time.Second
 	// recheckEvery is how often is looked whether what drains has drained.
 	recheckEvery = 50 * time.Millisecond
 	// unfollowTime bounds the last word of a follower.
@@ -49,6 +50,10 @@ type Follower struct {
 	reported map[string]bool
 	beat     time.Time
 	away     bool
+	// checking says that the wait for something to drain goes on.
+	checking bool
+	// idle is when it was last written of endpoints that they have no load.
+	idle map[string]time.Time
 }
 
 // NewFollower makes a follower; Run sets it to work.
@@ -65,7 +70,9 @@ func (f *Follower) Run(ctx context.Context) error {
 	defer measure.Stop()
 	defer recheck.Stop()
 	f.attend(ctx, f.load(ctx))
+	f.checking = true // as a ticker begins
 	for {
+		f.keepChecking(recheck)
 		var err error
 		select {
 		case <-ctx.Done():
@@ -83,11 +90,22 @@ func (f *Follower) Run(ctx context.Context) error {
 		case <-f.Idle:
 			err = f.report(ctx)
 		case <-recheck.C:
-			if len(f.waiting) > 0 {
-				err = f.report(ctx)
-			}
+			err = f.report(ctx)
 		}
 		f.attend(ctx, err)
+	}
+}
+
+// keepChecking has the ticker tick while something drains, and no longer: at rest it
+// would be most of what wakes the process.
+func (f *Follower) keepChecking(recheck *time.Ticker) {
+	switch draining := len(f.waiting) > 0; {
+	case draining && !f.checking:
+		recheck.Reset(recheckEvery)
+		f.checking = true
+	case !draining && f.checking:
+		recheck.Stop()
+		f.checking = false
 	}
 }
 
@@ -177,9 +195,30 @@ func (f *Follower) measure(ctx context.Context) error {
 	if f.Meter == nil {
 		return nil
 	}
-	loads := f.Meter.Loads()
-	if len(loads) == 0 {
-		return nil
+	news, idle := f.news(f.Meter.Loads(), time.Now())
+	if len(news) > 0 {
+		if err := f.Store.RecordLoads(ctx, f.id, news); err != nil {
+			return err
+		}
 	}
-	return f.Store.RecordLoads(ctx, f.id, loads)
+	f.idle = idle
+	return nil
+}
+
+// news leaves out the endpoints of which it was written a moment ago that they have no
+// load, and still have none; idle is when it was last written of each once news is.
+func (f *Follower) news(loads []fleet.Load, now time.Time) (news []fleet.Load, idle map[string]time.Time) {
+	idle = make(map[string]time.Time, len(loads))
+	for _, l := range loads {
+		told, known := f.idle[l.EndpointID]
+		switch none := l.RequestRate == 0 && l.InFlight == 0; {
+		case none && known && now.Sub(told) < idleEvery:
+			idle[l.EndpointID] = told
+			continue
+		case none:
+			idle[l.EndpointID] = now
+		}
+		news = append(news, l)
+	}
+	return news, idle
 }

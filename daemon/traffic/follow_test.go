@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -260,6 +261,27 @@ func TestWritesLoadsEverySecond(t *testing.T) {
 		defer r.mu.Unlock()
 		if len(r.loads) != 10 || r.loads[0][0].RequestRate != 5 {
 			t.Errorf("in 10 s: %d writes", len(r.loads))
+		}
+	})
+}
+
+// TestWritesIdleLoadsLessOften: that there is no load is written anew before it expires.
+func TestWritesIdleLoadsLessOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &storedTraffic{changes: make(chan struct{}, 1)}
+		follow(t, r, fixedMeter{{EndpointID: "busy", RequestRate: 5}, {EndpointID: "waiting", InFlight: 1}, {EndpointID: "idle"}}, nil)
+		time.Sleep(10*time.Second + time.Millisecond)
+		synctest.Wait()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		written := map[string]int{}
+		for _, loads := range r.loads {
+			for _, l := range loads {
+				written[l.EndpointID]++
+			}
+		}
+		if want := map[string]int{"busy": 10, "waiting": 10, "idle": 2}; !maps.Equal(written, want) {
+			t.Errorf("in 10 s wrote %v, want %v", written, want)
 		}
 	})
 }
