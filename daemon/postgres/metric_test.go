@@ -200,6 +200,30 @@ func TestRollUp(t *testing.T) {
 	}
 }
 
+// TestRollUpAfterTheClockWasAhead: what is measured after the clock has been put back
+// is rolled up in its time, and not left out until the clock is there again.
+func TestRollUpAfterTheClockWasAhead(t *testing.T) {
+	s, db := open(t)
+	_, list := replicas(t, s, "api", 1)
+	conn := connect(t, db.OwnerURL)
+	now := time.Now().UTC().Truncate(time.Hour).Add(-50 * time.Minute)
+	sampled(t, s, list[0], now.Add(-time.Minute), 1, 1, 1, 1)
+	rollUp(t, s, now.Add(30*time.Hour))
+	sampled(t, s, list[0], now.Add(time.Minute), 1, 1, 1, 1)
+	for range 2 {
+		rollUp(t, s, now.Add(6*time.Minute))
+		if n := count(t, conn, "container_metric_rollups_5m"); n != 2 {
+			t.Errorf("%d buckets of five minutes, want one before the clock was put back and one after", n)
+		}
+	}
+	rollUp(t, s, now.Add(time.Hour+time.Minute))
+	var samples int
+	err := conn.QueryRow(t.Context(), `SELECT samples FROM container_metric_rollups_1h WHERE bucket_at = $1`, now.Truncate(time.Hour)).Scan(&samples)
+	if err != nil || samples != 2 {
+		t.Errorf("%d samples in the hour, %v; want both", samples, err)
+	}
+}
+
 func rollUp(t testing.TB, s *postgres.Store, now time.Time) {
 	t.Helper()
 	for {
