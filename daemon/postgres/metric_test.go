@@ -339,11 +339,32 @@ func TestPostMetrics(t *testing.T) {
 	wantKind(t, s.PostMetrics(as(t, s, monitoring, "production"), list[0].ID, metrics), fleet.ErrNotFound)
 	wantKind(t, s.PostMetrics(as(t, s, developer, "staging"), list[0].ID, metrics), fleet.ErrForbidden)
 	wantKind(t, s.PostMetrics(system(t), definitionID, metrics), fleet.ErrNotFound)
-	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1.1e100, -1.1e100} {
 		wantKind(t, s.PostMetrics(system(t), list[0].ID, []fleet.PostedMetric{metrics[0], {Type: "custom", Name: "bad", Value: v, At: time.Now()}}), fleet.ErrInvalid)
 	}
 	if n := count(t, conn, "container_custom_metrics"); n != 2 {
 		t.Errorf("%d rows after refusals, want 2", n)
+	}
+}
+
+// TestMeansOfTheLargestMetrics: nothing that may be posted is too large for a mean,
+// which would keep the autoscaler from all workloads.
+func TestMeansOfTheLargestMetrics(t *testing.T) {
+	s, _ := open(t)
+	_, list := replicas(t, s, "api", 1)
+	now := time.Now()
+	for label, v := range map[string]float64{"a": 1e100, "b": -1e100, "c": 3} {
+		err := s.PostMetrics(system(t), list[0].ID, []fleet.PostedMetric{{Type: "custom", Name: "queue", Value: v, At: now, Labels: map[string]string{"shard": label}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := s.Readings(system(t), now, lately, []string{list[0].ID}, allKeys); err != nil || len(got[list[0].ID]) != 1 {
+		t.Errorf("readings are %v, %v", got, err)
+	}
+	m, err := s.Metrics(system(t), fleet.MetricRange{InstanceID: list[0].ID, From: now.Add(-time.Minute), To: now.Add(time.Minute), Step: time.Hour})
+	if err != nil || len(m.Posted) != 1 {
+		t.Errorf("metrics are %+v, %v", m, err)
 	}
 }
 
