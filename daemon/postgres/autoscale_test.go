@@ -280,3 +280,24 @@ func TestLimitsGoWithTheirPolicy(t *testing.T) {
 		})
 	}
 }
+
+// TestPausedScalingIsNotRaised: a scaling of the autoscaler's own that somebody has
+// paused is left alone.
+func TestPausedScalingIsNotRaised(t *testing.T) {
+	s, _ := open(t)
+	definition, live, _ := scaled(t, s, 2, time.Minute)
+	createPolicy(t, s, policyOf(definition, "load"))
+	d, err := s.CreateDeployment(system(t), live.Scaled(4, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []*time.Time{new(testTime), nil} {
+		_, err := s.UpdateDeployment(system(t), d.ID, func(d *fleet.Deployment) ([]fleet.Event, error) { d.State.PausedAt = at; return nil, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := scalingState(t, s); got.Busy != d.ID || got.Scaling != (at == nil) {
+			t.Errorf("paused at %v: busy with %q, may be raised: %v", at, got.Busy, got.Scaling)
+		}
+	}
+}
