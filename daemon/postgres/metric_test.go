@@ -315,6 +315,41 @@ func TestWorkloadSeries(t *testing.T) {
 	wantKind(t, err, fleet.ErrInvalid)
 }
 
+// TestWorkloadSeriesOfARollout: replicas that take the place of others are not as many
+// more, whether the step is short or the whole rollout is within one.
+func TestWorkloadSeriesOfARollout(t *testing.T) {
+	s, _ := open(t)
+	d, list := replicas(t, s, "api", 4)
+	start := time.Now().UTC().Truncate(time.Hour).Add(-time.Hour)
+	const cycles, change = 45, 23 // two a minute
+	for k := range cycles {
+		pair := list[:2]
+		if k >= change {
+			pair = list[2:]
+		}
+		for _, i := range pair {
+			sampled(t, s, i, start.Add(time.Duration(k)*30*time.Second), 50, 10, 1, 0)
+		}
+	}
+	check := func(when string, step time.Duration) {
+		t.Helper()
+		series, err := s.WorkloadSeries(system(t), d.Workload(), []fleet.MetricKey{keyCPU}, start, start.Add(cycles*30*time.Second), step)
+		if err != nil || len(series) != int(math.Ceil(cycles*30/step.Seconds())) {
+			t.Fatalf("%s, by %s: %d steps, %v", when, step, len(series), err)
+		}
+		for _, p := range series {
+			if v := p.Values[keyCPU]; p.Instances != 2 || !near(v.Sum, 100) || !near(v.Mean, 50) {
+				t.Errorf("%s, by %s: at %s %d replicas with %+v, want two with 50 %% each", when, step, p.At.Format(time.TimeOnly), p.Instances, v)
+			}
+		}
+	}
+	check("from samples", 30*time.Second)
+	check("from samples", time.Minute)
+	check("from samples", 5*time.Minute)
+	rollUp(t, s, start.Add(time.Hour))
+	check("from roll-ups", 5*time.Minute)
+}
+
 func TestPostMetrics(t *testing.T) {
 	s, db := open(t)
 	_, list := replicas(t, s, "api", 1)
