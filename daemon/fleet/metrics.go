@@ -132,14 +132,15 @@ type InstanceMetrics struct {
 // WorkloadPoint is what the replicas of a workload did in the step that begins At.
 type WorkloadPoint struct {
 	At time.Time
-	// Instances is the number of them that reported anything.
+	// Instances is the number of them that ran on average, one at least: one that took
+	// another's place within the step makes no two of them.
 	Instances int
 	// Values are by metric; those that nobody reported are missing.
 	Values map[MetricKey]WorkloadValue
 }
 
 // WorkloadValue is one metric over the instances that reported it: of each instance
-// its mean within the step.
+// its mean within the step, weighted by the part of the step that it ran for.
 type WorkloadValue struct {
 	Instances int
 	Sum, Mean float64

@@ -55,7 +55,7 @@ type ScalingState struct {
 	// Busy is the deployment in progress; empty for none.
 	Busy string
 	// Scaling says that Busy only adds replicas, on the autoscaler's own account,
-	// and so may be made to add more.
+	// and that nobody has paused it, so that it may be made to add more.
 	Scaling bool
 	// Instances are the replicas of the live deployment that are in service.
 	Instances []ScalingInstance

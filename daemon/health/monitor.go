@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 const (
@@ -23,8 +24,10 @@ const (
 	together = time.Second
 	// unchangedEvery is how often results that changed nothing are written.
 	unchangedEvery = 15 * time.Second
-	// probesAtOnce bounds the checks under way.
-	probesAtOnce = 64
+	// probesAtOnce bounds the checks under way, and commandsAtOnce those that run in
+	// containers, apart: each is a new process, and some work for the engine, and
+	// many that hang must not keep the others from being made.
+	probesAtOnce, commandsAtOnce = 64, 8
 	// batch bounds the verdicts written in one transaction.
 	batch = 500
 )
@@ -49,6 +52,7 @@ type Monitor struct {
 	poked    chan struct{}
 	verdicts chan verdict
 	slots    chan struct{}
+	commands chan struct{}
 }
 
 // verdict is an update on its way to the store.
@@ -61,12 +65,13 @@ type verdict struct {
 // NewMonitor makes a Monitor; Run sets it to work.
 func NewMonitor(c Config) *Monitor {
 	return &Monitor{
-		store:   c.Store,
-		log:     c.Logger,
-		changed: c.Changed,
-		prober:  newProber(c.Engine),
-		poked:   make(chan struct{}, 1),
-		slots:   make(chan struct{}, probesAtOnce),
+		store:    c.Store,
+		log:      c.Logger,
+		changed:  c.Changed,
+		prober:   newProber(c.Engine),
+		poked:    make(chan struct{}, 1),
+		slots:    make(chan struct{}, probesAtOnce),
+		commands: make(chan struct{}, commandsAtOnce),
 	}
 }
 
@@ -186,12 +191,16 @@ func onGrid(pause time.Duration, now time.Time) time.Duration {
 
 // check probes within the bound of checks under way; false says that the run is over.
 func (m *Monitor) check(ctx context.Context, t fleet.HealthTarget) (fleet.HealthResult, bool) {
+	slots := m.slots
+	if t.Check.Kind() == grammar.HealthCommand {
+		slots = m.commands
+	}
 	select {
-	case m.slots <- struct{}{}:
+	case slots <- struct{}{}:
 	case <-ctx.Done():
 		return fleet.HealthResult{}, false
 	}
-	defer func() { <-m.slots }()
+	defer func() { <-slots }()
 	result := m.prober.probe(ctx, t)
 	return result, ctx.Err() == nil
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
@@ -268,4 +269,54 @@ func target(t *testing.T, address string) fleet.HealthTarget {
 		Check:     fleet.HealthCheck{Endpoint: "/health?full=1", Interval: 1, Timeout: 1, Retries: 2},
 		StartedAt: time.Now(), Health: fleet.HealthUnknown,
 	}
+}
+
+// hung is an engine whose commands do not end before their time has run out.
+type hung struct{ inside }
+
+func (hung) RunCommand(ctx context.Context, _ string, _ []string) (fleet.CommandResult, error) {
+	<-ctx.Done()
+	return fleet.CommandResult{TimedOut: true}, nil
+}
+
+// TestHungCommandsDelayNoOtherCheck: while more commands hang than checks are made at
+// the same time, others are made all the same.
+func TestHungCommandsDelayNoOtherCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &store{updates: make(chan fleet.HealthUpdate, 1000)}
+		instance := func(id, kind string) {
+			s.targets = append(s.targets, fleet.HealthTarget{
+				InstanceID: id, ContainerID: "c", StartedAt: time.Now(), Health: fleet.HealthUnknown,
+				Check: fleet.HealthCheck{Type: kind, Command: []string{"/check"}, Interval: 3600, Timeout: 3600, Retries: 1},
+			})
+		}
+		for k := range 200 {
+			instance("hangs "+strconv.Itoa(k), "command")
+		}
+		instance("other", "image")
+		m := health.NewMonitor(health.Config{Store: s, Engine: hung{}, Logger: slog.New(slog.DiscardHandler), Changed: func(fleet.Workload) {}})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- m.Run(ctx) }()
+		time.Sleep(time.Second) // every slot that they can have is theirs by now
+		s.mu.Lock()
+		for k := range 20 {
+			instance("later "+strconv.Itoa(k), "image")
+		}
+		s.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+		close(s.updates)
+		seen := make(map[string]bool)
+		for u := range s.updates {
+			seen[u.InstanceID] = true
+		}
+		if len(seen) != 21 {
+			t.Errorf("%d others were checked, want 21", len(seen))
+		}
+	})
 }

@@ -15,10 +15,6 @@ const maxDetails = 4 << 10
 // heldUp is how much longer than its timeout a check can take only if the daemon stood still.
 const heldUp = time.Second
 
-// commandsAtOnce bounds the commands that run in containers at the same time: each
-// is a new process, and some work for the engine.
-const commandsAtOnce = 8
-
 // outcome is what one check has found: healthy or unhealthy, or unknown when it
 // could not be made, through no fault of the instance, or has no verdict yet.
 type outcome struct {
@@ -60,22 +56,14 @@ type prober struct {
 	requester requester
 	dialer    dialer
 	engine    Engine
-	commands  chan struct{}
 }
 
 func newProber(e Engine) *prober {
-	return &prober{requester: newRequester(), engine: e, commands: make(chan struct{}, commandsAtOnce)}
+	return &prober{requester: newRequester(), engine: e}
 }
 
 // probe makes one check. It always yields a result; what went wrong is in its details.
 func (p *prober) probe(ctx context.Context, t fleet.HealthTarget) fleet.HealthResult {
-	if t.Check.Kind() == grammar.HealthCommand {
-		select {
-		case p.commands <- struct{}{}:
-			defer func() { <-p.commands }()
-		case <-ctx.Done():
-		}
-	}
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(t.Check.Timeout)*time.Second)
 	defer cancel()

@@ -27,6 +27,9 @@ const (
 	// up and decided on is of the present.
 	maxMetricAge, maxMetricLead = time.Hour, 5 * time.Minute
 
+	// maxMetricValue is what the mean of many can be computed of.
+	maxMetricValue = 1e100
+
 	maxMetricLabels     = 32
 	maxMetricLabelKey   = 128
 	maxMetricLabelValue = 256
@@ -157,11 +160,14 @@ func checkPostMetrics(f *faults, r api.PostMetricsRequest, now time.Time) {
 				f.add("body."+field, "is required, or a list in metrics")
 			}
 		}
-		checkPostedMetric(f, "body", api.PostedMetric{Labels: r.Labels, Timestamp: r.Timestamp}, now)
+		checkPostedMetric(f, "body", api.PostedMetric{MetricValue: valueOf(r.MetricValue), Labels: r.Labels, Timestamp: r.Timestamp}, now)
 	}
 }
 
 func checkPostedMetric(f *faults, location string, m api.PostedMetric, now time.Time) {
+	if v := m.MetricValue; math.Abs(v) > maxMetricValue {
+		f.add(location+".metric_value", "%g is out of range; use -%g to %g", v, maxMetricValue, maxMetricValue)
+	}
 	if t := m.Timestamp; t != nil {
 		switch {
 		case t.After(now.Add(maxMetricLead)):

@@ -73,7 +73,7 @@ func (t *transaction) scalingWorkloads(ctx context.Context) ([]fleet.ScalingStat
 		}
 		if target.Status == fleet.DeploymentInProgress {
 			state.Busy = target.ID
-			state.Scaling = target.Type == fleet.TypeScale && target.StartedBy == fleet.System.ID && target.After > target.Before
+			state.Scaling = target.Type == fleet.TypeScale && target.StartedBy == fleet.System.ID && target.After > target.Before && target.State.PausedAt == nil
 		}
 		return state
 	}), err

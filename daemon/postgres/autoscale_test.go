@@ -244,3 +244,60 @@ func TestGrantedLimits(t *testing.T) {
 		t.Errorf("granted %+v without a policy", got)
 	}
 }
+
+// TestLimitsGoWithTheirPolicy: a vertical policy does not begin with what one before it
+// has set; what another one has set stays.
+func TestLimitsGoWithTheirPolicy(t *testing.T) {
+	for name, end := range map[string]func(*testing.T, *postgres.Store, fleet.ScalingPolicy) error{
+		"deleted": func(t *testing.T, s *postgres.Store, p fleet.ScalingPolicy) error {
+			return s.DeleteScalingPolicy(as(t, s, devops, "staging"), p.ID)
+		},
+		"of another type": func(t *testing.T, s *postgres.Store, p fleet.ScalingPolicy) error {
+			_, err := s.UpdateScalingPolicy(as(t, s, devops, "staging"), p.ID, func(p *fleet.ScalingPolicy) error {
+				p.Rules = grammar.DefaultScaling(grammar.Horizontal, false)
+				p.Rules.Metric, p.Rules.Target = grammar.MetricRequestRate, new(10.0)
+				return nil
+			})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := open(t)
+			definition, live, _ := scaled(t, s, 1, time.Minute)
+			memory := createPolicy(t, s, resizing(definition, "memory", grammar.MetricMemory))
+			createPolicy(t, s, resizing(definition, "cpu", grammar.MetricCPU))
+			r := fleet.Resources{Memory: "96Mi", CPU: "2"}
+			if err := s.RecordScaling(system(t), fleet.ScalingRecord{Workload: live.Workload(), Base: live.ID, At: testTime, Limits: &r}); err != nil {
+				t.Fatal(err)
+			}
+			if err := end(t, s, memory); err != nil {
+				t.Fatal(err)
+			}
+			createPolicy(t, s, resizing(definition, "memory again", grammar.MetricMemory))
+			if got := load(t, s, live.Workload()).Limits; got != (fleet.Resources{CPU: "2"}) {
+				t.Errorf("granted %+v, want what the other policy has set alone", got)
+			}
+		})
+	}
+}
+
+// TestPausedScalingIsNotRaised: a scaling of the autoscaler's own that somebody has
+// paused is left alone.
+func TestPausedScalingIsNotRaised(t *testing.T) {
+	s, _ := open(t)
+	definition, live, _ := scaled(t, s, 2, time.Minute)
+	createPolicy(t, s, policyOf(definition, "load"))
+	d, err := s.CreateDeployment(system(t), live.Scaled(4, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []*time.Time{new(testTime), nil} {
+		_, err := s.UpdateDeployment(system(t), d.ID, func(d *fleet.Deployment) ([]fleet.Event, error) { d.State.PausedAt = at; return nil, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := scalingState(t, s); got.Busy != d.ID || got.Scaling != (at == nil) {
+			t.Errorf("paused at %v: busy with %q, may be raised: %v", at, got.Busy, got.Scaling)
+		}
+	}
+}

@@ -22,7 +22,9 @@ const (
 )
 
 // RollUp implements metrics.Store. The buckets before the watermark are made anew
-// too, for the sake of what came late; nothing is counted twice.
+// too, for the sake of what came late; nothing is counted twice. A watermark of the
+// future comes back to the present: what is measured until it has come would be in
+// no roll-up.
 func (s *Store) RollUp(ctx context.Context, now time.Time) (more bool, err error) {
 	err = s.write(ctx, "roll metrics up", func(t *transaction) error {
 		have, err := t.MetricSources(ctx)
@@ -38,6 +40,10 @@ func (s *Store) RollUp(ctx context.Context, now time.Time) (more bool, err error
 			have.RolledUp1h = have.RolledUp5m.Truncate(time.Hour)
 		}
 		ready := now.Add(-rollupGrace).Truncate(fiveMinutes)
+		if have.RolledUp5m.After(now) { // the clock has been put back
+			have.RolledUp5m = ready.Add(-rollupSpan)
+			have.RolledUp1h = have.RolledUp5m.Truncate(time.Hour)
+		}
 		to := earlier(ready, have.RolledUp5m.Add(rollupSpan))
 		if !to.After(have.RolledUp5m) {
 			return nil

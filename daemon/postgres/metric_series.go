@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -87,7 +88,7 @@ func seriesQuery(spans []metricSpan, step time.Duration, who string, args []any)
 		parts[k] = fmt.Sprintf("SELECT instance_id, date_bin(%s, %s, 'epoch') AS at, %s FROM %s WHERE %s AND %s >= $%d AND %s < $%d",
 			bin, s.source.at, s.source.columns, s.source.table, who, s.source.at, len(args)-1, s.source.at, len(args))
 	}
-	return `SELECT instance_id, at, ` + mean("cpu_percent") + `, ` + mean("cpu_cores") + `, ` + mean("memory_mb") + `, ` + mean("memory_percent") + `,
+	return `SELECT instance_id, at, sum(samples)::bigint, ` + mean("cpu_percent") + `, ` + mean("cpu_cores") + `, ` + mean("memory_mb") + `, ` + mean("memory_percent") + `,
 	max(disk_mb), max(network_rx_bytes), max(network_tx_bytes), max(restart_count), ` + mean("request_rate") + `,
 	coalesce(sum(response_time_ms * samples) FILTER (WHERE request_rate > 0) / sum(samples) FILTER (WHERE request_rate > 0), max(response_time_ms))
 FROM (` + strings.Join(parts, "\nUNION ALL\n") + `) s GROUP BY instance_id, at ORDER BY instance_id, at`, args
@@ -96,6 +97,12 @@ FROM (` + strings.Join(parts, "\nUNION ALL\n") + `) s GROUP BY instance_id, at O
 // mean weighs by the samples that have the column.
 func mean(column string) string {
 	return fmt.Sprintf("sum(%s * samples) / sum(samples) FILTER (WHERE %s IS NOT NULL)", column, column)
+}
+
+// measuredPoint is what an instance used in a step, of so many samples.
+type measuredPoint struct {
+	fleet.MetricPoint
+	samples int64
 }
 
 // postedRow is the mean of a posted metric in a step.
@@ -125,7 +132,7 @@ type condition struct {
 
 // history asks for what instances did, in one round trip: measured selects those that
 // were measured, and posted those about which something was posted.
-func (c *claimed) history(ctx context.Context, spans []metricSpan, from, to time.Time, step time.Duration, measured, posted condition) (points []fleet.MetricPoint, rows []postedRow, err error) {
+func (c *claimed) history(ctx context.Context, spans []metricSpan, from, to time.Time, step time.Duration, measured, posted condition) (points []measuredPoint, rows []postedRow, err error) {
 	b := &pgx.Batch{}
 	sql, args := seriesQuery(spans, step, measured.sql, measured.args)
 	b.Queue(sql, args...)
@@ -152,8 +159,8 @@ func collect[T any](results pgx.BatchResults, scan pgx.RowToFunc[T]) ([]T, error
 	return pgx.CollectRows(rows, scan)
 }
 
-func scanPoint(row pgx.CollectableRow) (p fleet.MetricPoint, err error) {
-	err = row.Scan(&p.InstanceID, &p.At, &p.CPUPercent, &p.CPUCores, &p.MemoryMB, &p.MemoryPercent, &p.DiskMB,
+func scanPoint(row pgx.CollectableRow) (p measuredPoint, err error) {
+	err = row.Scan(&p.InstanceID, &p.At, &p.samples, &p.CPUPercent, &p.CPUCores, &p.MemoryMB, &p.MemoryPercent, &p.DiskMB,
 		&p.NetworkRx, &p.NetworkTx, &p.Restarts, &p.RequestRate, &p.ResponseTime)
 	return p, err
 }
@@ -175,11 +182,11 @@ func (s *Store) Metrics(ctx context.Context, r fleet.MetricRange) (fleet.Instanc
 		return m, missing("instance", r.InstanceID, err)
 	}
 	one := condition{"instance_id = $1", []any{r.InstanceID}}
-	var rows []postedRow
-	m.Points, rows, err = db.history(ctx, metricSpans(r.From, r.To, r.Step, have), r.From, r.To, r.Step, one, one)
+	points, rows, err := db.history(ctx, metricSpans(r.From, r.To, r.Step, have), r.From, r.To, r.Step, one, one)
 	if err != nil {
 		return m, translate("read metrics", err)
 	}
+	m.Points = convertAll(points, func(p measuredPoint) fleet.MetricPoint { return p.MetricPoint })
 	for _, p := range rows {
 		last := len(m.Posted) - 1
 		if last < 0 || m.Posted[last].Type != p.kind || m.Posted[last].Name != p.name {
@@ -211,7 +218,7 @@ func (c *claimed) metricSources(ctx context.Context, instanceID string) (have db
 
 // WorkloadSeries tells what the replicas of a workload did, for each step from one
 // time to another in which any of them reported: of each replica the mean within the
-// step, and of these the sum and the mean. Keys are found as by Readings. ErrInvalid
+// step, and of these the sum and the mean, each for as long as it ran. Keys are found as by Readings. ErrInvalid
 // when there are more than 20,000 steps.
 func (s *Store) WorkloadSeries(ctx context.Context, w fleet.Workload, keys []fleet.MetricKey, from, to time.Time, step time.Duration) ([]fleet.WorkloadPoint, error) {
 	db, err := s.claimed(ctx, setListClaims)
@@ -238,53 +245,107 @@ func (s *Store) WorkloadSeries(ctx context.Context, w fleet.Workload, keys []fle
 	return workloadPoints(points, posted, keys), nil
 }
 
+// reported is what an instance reported in a step, in so many samples.
+type reported struct {
+	values  map[fleet.MetricKey]float64
+	samples int64
+}
+
 // workloadPoints puts together what the instances tell.
-func workloadPoints(points []fleet.MetricPoint, posted []postedRow, keys []fleet.MetricKey) []fleet.WorkloadPoint {
-	steps := make(map[int64]map[string]map[fleet.MetricKey]float64)
-	of := func(at time.Time, instance string) map[fleet.MetricKey]float64 {
+func workloadPoints(points []measuredPoint, posted []postedRow, keys []fleet.MetricKey) []fleet.WorkloadPoint {
+	steps := make(map[int64]map[string]*reported)
+	of := func(at time.Time, instance string) *reported {
 		instances := steps[at.UnixNano()]
 		if instances == nil {
-			instances = make(map[string]map[fleet.MetricKey]float64)
+			instances = make(map[string]*reported)
 			steps[at.UnixNano()] = instances
 		}
 		if instances[instance] == nil {
-			instances[instance] = make(map[fleet.MetricKey]float64, len(keys))
+			instances[instance] = &reported{values: make(map[fleet.MetricKey]float64, len(keys))}
 		}
 		return instances[instance]
 	}
 	for _, p := range points {
-		values := of(p.At, p.InstanceID)
+		r := of(p.At, p.InstanceID)
+		r.samples = p.samples
 		for key, v := range measuredValues(orNaN(p.CPUPercent), orNaN(p.MemoryPercent), orNaN(p.RequestRate), orNaN(p.ResponseTime)) {
 			if !math.IsNaN(v) {
-				values[key] = v
+				r.values[key] = v
 			}
 		}
 	}
 	for _, p := range posted {
 		for _, key := range postedKeys(p.kind, p.name) {
-			of(p.at, p.instance)[key] = p.value
+			of(p.at, p.instance).values[key] = p.value
 		}
 	}
-	series := make([]fleet.WorkloadPoint, 0, len(steps))
-	for at, instances := range steps {
-		series = append(series, workloadPoint(time.Unix(0, at).UTC(), instances, keys))
+	order := slices.Sorted(maps.Keys(steps))
+	series := make([]fleet.WorkloadPoint, len(order))
+	for k, at := range order {
+		before, after := steps[at], steps[at] // at the ends, all are taken to have been there, and to stay
+		if k > 0 {
+			before = steps[order[k-1]]
+		}
+		if k+1 < len(order) {
+			after = steps[order[k+1]]
+		}
+		series[k] = workloadPoint(time.Unix(0, at).UTC(), steps[at], shares(before, steps[at], after), keys)
 	}
-	slices.SortFunc(series, func(a, b fleet.WorkloadPoint) int { return a.At.Compare(b.At) })
 	return series
 }
 
-func workloadPoint(at time.Time, instances map[string]map[fleet.MetricKey]float64, keys []fleet.MetricKey) fleet.WorkloadPoint {
-	p := fleet.WorkloadPoint{At: at, Instances: len(instances), Values: make(map[fleet.MetricKey]fleet.WorkloadValue, len(keys))}
+// shares are the parts of a step that its instances ran for. Those that had reported
+// before it and went on afterwards did so all the time; of one that came or went in it
+// the number of samples tells, beside that of the others, or of the steps around it.
+func shares(before, now, after map[string]*reported) map[string]float64 {
+	shares := make(map[string]float64, len(now))
+	var stayed, most int64
+	for id, r := range now {
+		if before[id] != nil && after[id] != nil {
+			shares[id] = 1
+			stayed = max(stayed, r.samples)
+		}
+		most = max(most, r.samples)
+	}
+	if stayed > 0 {
+		most = stayed
+	} else {
+		for _, around := range []map[string]*reported{before, after} {
+			for _, r := range around {
+				most = max(most, r.samples)
+			}
+		}
+	}
+	for id, r := range now {
+		if shares[id] == 0 {
+			shares[id] = 1
+			if r.samples > 0 {
+				shares[id] = min(1, float64(r.samples)/float64(most))
+			}
+		}
+	}
+	return shares
+}
+
+func workloadPoint(at time.Time, instances map[string]*reported, shares map[string]float64, keys []fleet.MetricKey) fleet.WorkloadPoint {
+	p := fleet.WorkloadPoint{At: at, Values: make(map[fleet.MetricKey]fleet.WorkloadValue, len(keys))}
+	ran := 0.0
+	for _, share := range shares {
+		ran += share
+	}
+	p.Instances = max(1, int(math.Round(ran)))
 	for _, key := range keys {
 		var v fleet.WorkloadValue
-		for _, values := range instances {
-			if x, ok := values[key]; ok {
+		weight := 0.0
+		for id, r := range instances {
+			if x, ok := r.values[key]; ok {
 				v.Instances++
-				v.Sum += x
+				v.Sum += x * shares[id]
+				weight += shares[id]
 			}
 		}
 		if v.Instances > 0 {
-			v.Mean = v.Sum / float64(v.Instances)
+			v.Mean = v.Sum / weight
 			p.Values[key] = v
 		}
 	}

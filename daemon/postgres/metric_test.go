@@ -200,6 +200,30 @@ func TestRollUp(t *testing.T) {
 	}
 }
 
+// TestRollUpAfterTheClockWasAhead: what is measured after the clock has been put back
+// is rolled up in its time, and not left out until the clock is there again.
+func TestRollUpAfterTheClockWasAhead(t *testing.T) {
+	s, db := open(t)
+	_, list := replicas(t, s, "api", 1)
+	conn := connect(t, db.OwnerURL)
+	now := time.Now().UTC().Truncate(time.Hour).Add(-50 * time.Minute)
+	sampled(t, s, list[0], now.Add(-time.Minute), 1, 1, 1, 1)
+	rollUp(t, s, now.Add(30*time.Hour))
+	sampled(t, s, list[0], now.Add(time.Minute), 1, 1, 1, 1)
+	for range 2 {
+		rollUp(t, s, now.Add(6*time.Minute))
+		if n := count(t, conn, "container_metric_rollups_5m"); n != 2 {
+			t.Errorf("%d buckets of five minutes, want one before the clock was put back and one after", n)
+		}
+	}
+	rollUp(t, s, now.Add(time.Hour+time.Minute))
+	var samples int
+	err := conn.QueryRow(t.Context(), `SELECT samples FROM container_metric_rollups_1h WHERE bucket_at = $1`, now.Truncate(time.Hour)).Scan(&samples)
+	if err != nil || samples != 2 {
+		t.Errorf("%d samples in the hour, %v; want both", samples, err)
+	}
+}
+
 func rollUp(t testing.TB, s *postgres.Store, now time.Time) {
 	t.Helper()
 	for {
@@ -291,6 +315,41 @@ func TestWorkloadSeries(t *testing.T) {
 	wantKind(t, err, fleet.ErrInvalid)
 }
 
+// TestWorkloadSeriesOfARollout: replicas that take the place of others are not as many
+// more, whether the step is short or the whole rollout is within one.
+func TestWorkloadSeriesOfARollout(t *testing.T) {
+	s, _ := open(t)
+	d, list := replicas(t, s, "api", 4)
+	start := time.Now().UTC().Truncate(time.Hour).Add(-time.Hour)
+	const cycles, change = 45, 23 // two a minute
+	for k := range cycles {
+		pair := list[:2]
+		if k >= change {
+			pair = list[2:]
+		}
+		for _, i := range pair {
+			sampled(t, s, i, start.Add(time.Duration(k)*30*time.Second), 50, 10, 1, 0)
+		}
+	}
+	check := func(when string, step time.Duration) {
+		t.Helper()
+		series, err := s.WorkloadSeries(system(t), d.Workload(), []fleet.MetricKey{keyCPU}, start, start.Add(cycles*30*time.Second), step)
+		if err != nil || len(series) != int(math.Ceil(cycles*30/step.Seconds())) {
+			t.Fatalf("%s, by %s: %d steps, %v", when, step, len(series), err)
+		}
+		for _, p := range series {
+			if v := p.Values[keyCPU]; p.Instances != 2 || !near(v.Sum, 100) || !near(v.Mean, 50) {
+				t.Errorf("%s, by %s: at %s %d replicas with %+v, want two with 50 %% each", when, step, p.At.Format(time.TimeOnly), p.Instances, v)
+			}
+		}
+	}
+	check("from samples", 30*time.Second)
+	check("from samples", time.Minute)
+	check("from samples", 5*time.Minute)
+	rollUp(t, s, start.Add(time.Hour))
+	check("from roll-ups", 5*time.Minute)
+}
+
 func TestPostMetrics(t *testing.T) {
 	s, db := open(t)
 	_, list := replicas(t, s, "api", 1)
@@ -315,11 +374,32 @@ func TestPostMetrics(t *testing.T) {
 	wantKind(t, s.PostMetrics(as(t, s, monitoring, "production"), list[0].ID, metrics), fleet.ErrNotFound)
 	wantKind(t, s.PostMetrics(as(t, s, developer, "staging"), list[0].ID, metrics), fleet.ErrForbidden)
 	wantKind(t, s.PostMetrics(system(t), definitionID, metrics), fleet.ErrNotFound)
-	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1.1e100, -1.1e100} {
 		wantKind(t, s.PostMetrics(system(t), list[0].ID, []fleet.PostedMetric{metrics[0], {Type: "custom", Name: "bad", Value: v, At: time.Now()}}), fleet.ErrInvalid)
 	}
 	if n := count(t, conn, "container_custom_metrics"); n != 2 {
 		t.Errorf("%d rows after refusals, want 2", n)
+	}
+}
+
+// TestMeansOfTheLargestMetrics: nothing that may be posted is too large for a mean,
+// which would keep the autoscaler from all workloads.
+func TestMeansOfTheLargestMetrics(t *testing.T) {
+	s, _ := open(t)
+	_, list := replicas(t, s, "api", 1)
+	now := time.Now()
+	for label, v := range map[string]float64{"a": 1e100, "b": -1e100, "c": 3} {
+		err := s.PostMetrics(system(t), list[0].ID, []fleet.PostedMetric{{Type: "custom", Name: "queue", Value: v, At: now, Labels: map[string]string{"shard": label}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := s.Readings(system(t), now, lately, []string{list[0].ID}, allKeys); err != nil || len(got[list[0].ID]) != 1 {
+		t.Errorf("readings are %v, %v", got, err)
+	}
+	m, err := s.Metrics(system(t), fleet.MetricRange{InstanceID: list[0].ID, From: now.Add(-time.Minute), To: now.Add(time.Minute), Step: time.Hour})
+	if err != nil || len(m.Posted) != 1 {
+		t.Errorf("metrics are %+v, %v", m, err)
 	}
 }
 

@@ -182,7 +182,7 @@ func (s *Store) UpdateScalingPolicy(ctx context.Context, id string, change func(
 		if reflect.DeepEqual(before, after) {
 			return id, nil
 		}
-		return id, t.replaceScalingPolicy(ctx, d, &after)
+		return id, t.replaceScalingPolicy(ctx, d, before, &after)
 	})
 	if err != nil || !replayed {
 		return after, err
@@ -204,7 +204,7 @@ func (t *transaction) lockScalingPolicy(ctx context.Context, id string) (fleet.D
 	return definition(d), scalingPolicy(row, d.Name), missing("scaling policy", id, err)
 }
 
-func (t *transaction) replaceScalingPolicy(ctx context.Context, d fleet.Definition, p *fleet.ScalingPolicy) error {
+func (t *transaction) replaceScalingPolicy(ctx context.Context, d fleet.Definition, before fleet.ScalingPolicy, p *fleet.ScalingPolicy) error {
 	c := policyColumns(*p)
 	row, err := t.UpdateScalingPolicy(ctx, dbsqlc.UpdateScalingPolicyParams{
 		ID: c.ID, ScalingType: c.ScalingType, TriggerMetric: c.TriggerMetric, MetricName: c.MetricName, TargetValue: c.TargetValue,
@@ -218,8 +218,22 @@ func (t *transaction) replaceScalingPolicy(ctx context.Context, d fleet.Definiti
 	if err != nil {
 		return err
 	}
+	if p.Rules.Type != before.Rules.Type || p.Rules.Metric != before.Rules.Metric {
+		if err := t.forgetLimit(ctx, before); err != nil {
+			return err
+		}
+	}
 	*p = scalingPolicy(row, d.Name)
 	return t.settleScalingPolicy(ctx, d, *p, fleet.EventScalingPolicyUpdated)
+}
+
+// forgetLimit takes away what a policy has set that is about to go: one that comes
+// later begins with the definition's limit, not with what was right in other days.
+func (t *transaction) forgetLimit(ctx context.Context, p fleet.ScalingPolicy) error {
+	if p.Rules.Type != grammar.Vertical {
+		return nil
+	}
+	return t.ForgetLimit(ctx, dbsqlc.ForgetLimitParams{Metric: p.Rules.Metric, DefinitionID: p.DefinitionID, Environment: p.Environment})
 }
 
 // DeleteScalingPolicy implements httpapi.Store.
@@ -230,6 +244,9 @@ func (s *Store) DeleteScalingPolicy(ctx context.Context, id string) error {
 			return "", err
 		}
 		if err := t.DeleteScalingPolicy(ctx, id); err != nil {
+			return "", err
+		}
+		if err := t.forgetLimit(ctx, p); err != nil {
 			return "", err
 		}
 		return id, t.noteScalingPolicy(ctx, p, fleet.EventScalingPolicyDeleted)

@@ -81,6 +81,23 @@ func (q *Queries) EnabledPolicies(ctx context.Context) ([]EnabledPoliciesRow, er
 	return items, nil
 }
 
+const forgetLimit = `-- name: ForgetLimit :exec
+UPDATE workloads SET resource_limits = nullif(resource_limits - $1::text, '{}'::jsonb), updated_at = now()
+WHERE definition_id = $2 AND environment = $3 AND resource_limits IS NOT NULL
+`
+
+type ForgetLimitParams struct {
+	Metric       string
+	DefinitionID string
+	Environment  string
+}
+
+// ForgetLimit takes away what a vertical policy that there is no more has set.
+func (q *Queries) ForgetLimit(ctx context.Context, arg ForgetLimitParams) error {
+	_, err := q.db.Exec(ctx, forgetLimit, arg.Metric, arg.DefinitionID, arg.Environment)
+	return err
+}
+
 const insertDecision = `-- name: InsertDecision :exec
 INSERT INTO scaling_decisions (
     id, definition_id, environment, policy_id, policy_name, outcome, current_value, wanted_value, limited_value, unit,

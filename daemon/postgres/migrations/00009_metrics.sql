@@ -29,7 +29,8 @@ CREATE INDEX idx_container_metrics_instance ON container_metric_samples (instanc
 DROP INDEX idx_container_metrics_collected_at;
 CREATE INDEX idx_container_metrics_collected_at ON container_metric_samples USING brin (collected_at) WITH (pages_per_range = 32);
 
--- Metrics that somebody posted. NaN is more than infinity, so the bounds leave it out.
+-- Metrics that somebody posted. The bounds are such that means can be computed, whose
+-- squares must not overflow; NaN is more than all numbers, so they leave it out too.
 ALTER TABLE container_custom_metrics RENAME TO container_custom_metrics_before;
 CREATE TABLE container_custom_metrics (
     id UUID NOT NULL DEFAULT gen_random_uuid(),
@@ -37,7 +38,7 @@ CREATE TABLE container_custom_metrics (
     environment TEXT NOT NULL,
     metric_type TEXT NOT NULL DEFAULT 'custom' CHECK (metric_type IN ('cpu', 'memory', 'disk', 'network', 'custom')),
     metric_name TEXT NOT NULL,
-    metric_value DOUBLE PRECISION NOT NULL CHECK (metric_value > '-Infinity' AND metric_value < 'Infinity'),
+    metric_value DOUBLE PRECISION NOT NULL CHECK (metric_value BETWEEN -1e100 AND 1e100),
     metric_unit TEXT,
     labels JSONB NOT NULL DEFAULT '{}',
     collected_at TIMESTAMPTZ NOT NULL DEFAULT now(),
@@ -187,7 +188,7 @@ SELECT wedsync_make_metric_partition('container_custom_metrics', to_char(d.day, 
 FROM (SELECT DISTINCT date_trunc('day', collected_at AT TIME ZONE 'UTC') AS day FROM container_custom_metrics_before) d;
 INSERT INTO container_custom_metrics (id, instance_id, environment, metric_type, metric_name, metric_value, metric_unit, labels, collected_at)
 SELECT id, instance_id, environment, metric_type, metric_name, metric_value::float8, metric_unit, labels, collected_at
-FROM container_custom_metrics_before WHERE metric_value::float8 > '-Infinity' AND metric_value::float8 < 'Infinity';
+FROM container_custom_metrics_before WHERE metric_value BETWEEN -1e100 AND 1e100;
 DROP TABLE container_custom_metrics_before;
 
 -- +goose StatementBegin

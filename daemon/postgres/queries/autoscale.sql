@@ -87,6 +87,11 @@ FROM scaling_decisions s JOIN container_definitions d ON d.id = s.definition_id
 WHERE s.decided_at > now() - interval '1 day'
 ORDER BY s.definition_id, s.environment, s.unit, s.decided_at DESC;
 
+-- ForgetLimit takes away what a vertical policy that there is no more has set.
+-- name: ForgetLimit :exec
+UPDATE workloads SET resource_limits = nullif(resource_limits - sqlc.arg('metric')::text, '{}'::jsonb), updated_at = now()
+WHERE definition_id = sqlc.arg('definition_id') AND environment = sqlc.arg('environment') AND resource_limits IS NOT NULL;
+
 -- ResizedMetrics are what vertical policies of a workload resize.
 -- name: ResizedMetrics :many
 SELECT p.trigger_metric FROM scaling_policies p
