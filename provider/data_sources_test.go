@@ -173,7 +173,7 @@ data "wedsync_scaling_decisions" "changes" {
 			has("data.wedsync_scaling_policies.vertical", at("policies"), knownvalue.ListExact(nil)),
 			has("data.wedsync_scaling_decisions.all", at("decisions"), knownvalue.ListSizeExact(2)),
 			has("data.wedsync_scaling_decisions.newest", at("decisions"), knownvalue.ListPartial(map[int]knownvalue.Check{
-				0: knownvalue.ObjectPartial(map[string]knownvalue.Check{"limit": knownvalue.StringExact("max_replicas"), "policy_name": knownvalue.Null(), "inputs": knownvalue.ListExact(nil)}),
+				0: knownvalue.ObjectPartial(map[string]knownvalue.Check{"limited_by": knownvalue.StringExact("max_replicas"), "policy_name": knownvalue.Null(), "inputs": knownvalue.ListExact(nil)}),
 			})),
 			has("data.wedsync_scaling_decisions.newest", at("decisions"), knownvalue.ListSizeExact(1)),
 			has("data.wedsync_scaling_decisions.changes", at("decisions"), knownvalue.ListExact([]knownvalue.Check{

@@ -115,9 +115,26 @@ func NewWindow(start, end, zone string) (Window, error) {
 func (w Window) At(now time.Time) (open bool, until time.Time) {
 	now = now.In(w.zone)
 	if start := last(w.start, now); !start.IsZero() && !start.Before(last(w.end, now)) {
-		return true, next(w.end, now)
+		return true, w.closes(now)
 	}
 	return false, next(w.start, now)
+}
+
+// reopenings bounds how often a window is looked past the end of that opens again
+// at the same moment.
+const reopenings = 10
+
+// closes is when an open window closes: with an end that no start coincides with, as
+// can be on the day on which the clock leaps over one of them.
+func (w Window) closes(now time.Time) time.Time {
+	end := next(w.end, now)
+	for range reopenings {
+		if end.IsZero() || !last(w.start, end).Equal(end) {
+			break
+		}
+		end = next(w.end, end)
+	}
+	return end
 }
 
 // The library's own ways over the days that are an hour shorter or longer depend on
