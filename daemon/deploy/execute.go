@@ -439,7 +439,7 @@ func (x *executor) remove(ctx context.Context, state fleet.WorkloadState, s Step
 // resize changes what a running container may use, and writes what it may now.
 func (x *executor) resize(ctx context.Context, state fleet.WorkloadState, i fleet.Instance) error {
 	own := state.Deployments[i.DeploymentID].Spec.Resources
-	granted := own.With(state.Limits)
+	granted := granted(state, i)
 	if err := x.engine.ResizeContainer(ctx, i.ContainerID, granted); err != nil {
 		return err
 	}

@@ -283,8 +283,23 @@ func (p *planner) limits(i fleet.Instance) fleet.Resources {
 }
 
 // granted are what it ought to be allowed.
-func (p *planner) granted(i fleet.Instance) fleet.Resources {
-	return p.state.Deployments[i.DeploymentID].Spec.Resources.With(p.state.Limits)
+func (p *planner) granted(i fleet.Instance) fleet.Resources { return granted(p.state, i) }
+
+// granted are what an instance ought to be allowed: what its deployment says, but for
+// what a vertical policy has set. Memory is not lowered to less than the instance uses
+// and a tenth more: the kernel would kill it, or the engine refuse. Once it uses less,
+// or has been replaced, it is.
+func granted(state fleet.WorkloadState, i fleet.Instance) fleet.Resources {
+	r := state.Deployments[i.DeploymentID].Spec.Resources.With(state.Limits)
+	if i.Limits == nil || i.Current != fleet.StatusRunning {
+		return r
+	}
+	before, after := i.Limits.MemoryBytes(), r.MemoryBytes()
+	lowered := after > 0 && (before == 0 || after < before)
+	if lowered && float64(after) < 1.1*i.Usage.MemoryMB*(1<<20) {
+		r.Memory = i.Limits.Memory
+	}
+	return r
 }
 
 func restartDue(i fleet.Instance) bool {

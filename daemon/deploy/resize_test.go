@@ -18,20 +18,25 @@ func TestPlanResizes(t *testing.T) {
 		limits   *fleet.Resources // the instance's
 		granted  fleet.Resources
 		instance string
+		uses     float64 // MiB
 		want     string
 	}{
-		{"nothing is granted", nil, fleet.Resources{}, "d1/1 running healthy", ""},
-		{"more memory is granted", nil, fleet.Resources{Memory: "256Mi"}, "d1/1 running healthy", "resize d1/1"},
-		{"it has that already", &larger, fleet.Resources{Memory: "256Mi"}, "d1/1 running healthy", ""},
-		{"the grant has ended", &larger, fleet.Resources{}, "d1/1 running healthy", "resize d1/1"},
-		{"what does not run is left alone", nil, fleet.Resources{Memory: "256Mi"}, "d1/1 stopped stop", ""},
-		{"a restart goes first", nil, fleet.Resources{Memory: "256Mi"}, "d1/1 running restart", "restart d1/1"},
+		{"nothing is granted", nil, fleet.Resources{}, "d1/1 running healthy", 0, ""},
+		{"more memory is granted", nil, fleet.Resources{Memory: "256Mi"}, "d1/1 running healthy", 0, "resize d1/1"},
+		{"it has that already", &larger, fleet.Resources{Memory: "256Mi"}, "d1/1 running healthy", 0, ""},
+		{"the grant has ended", &larger, fleet.Resources{}, "d1/1 running healthy", 0, "resize d1/1"},
+		{"the grant has ended and much is in use", &larger, fleet.Resources{}, "d1/1 running healthy", 120, ""},
+		{"the grant has ended and enough is left", &larger, fleet.Resources{}, "d1/1 running healthy", 110, "resize d1/1"},
+		{"much is in use and less processor is granted", &larger, fleet.Resources{CPU: "250m"}, "d1/1 running healthy", 120, "resize d1/1"},
+		{"much is in use and more is granted", &larger, fleet.Resources{Memory: "300Mi"}, "d1/1 running healthy", 299, "resize d1/1"},
+		{"what does not run is left alone", nil, fleet.Resources{Memory: "256Mi"}, "d1/1 stopped stop", 0, ""},
+		{"a restart goes first", nil, fleet.Resources{Memory: "256Mi"}, "d1/1 running restart", 0, "restart d1/1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			target := deployment("d1", "v1", 1, fleet.DeploymentCompleted)
 			target.Spec.Resources = own
 			i := instance(t, tt.instance)
-			i.Limits = tt.limits
+			i.Limits, i.Usage.MemoryMB = tt.limits, tt.uses
 			steps := deploy.Plan(fleet.WorkloadState{Target: &target, Live: &target, Instances: []fleet.Instance{i}, Limits: tt.granted,
 				Deployments: map[string]fleet.Deployment{"d1": target}}, noon).Steps
 			var got []string

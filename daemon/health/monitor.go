@@ -15,7 +15,7 @@ import (
 
 const (
 	// refreshEvery is how often the list of targets is read although nothing was announced.
-	refreshEvery = 2 * time.Second
+	refreshEvery = 5 * time.Second
 	// settle collects announcements and verdicts that come close together, and
 	// settleOld verdicts that nobody waits for.
 	settle, settleOld = 10 * time.Millisecond, time.Second

@@ -16,6 +16,11 @@ import (
 )
 
 const (
+	pathBacktest = pathScaling + "/backtest"
+
+	// maxBacktests bounds those at the same time: each may take seconds of a processor,
+	// and memory for all that it replays.
+	maxBacktests = 2
 	// backtestSteps bounds the evaluations of a backtest, and backtestStep is the time
 	// between two where that is not exceeded.
 	backtestSteps = 20_000
@@ -33,7 +38,7 @@ type BacktestInput struct {
 
 func (s *server) registerBacktest(a huma.API) {
 	register(s, a, operation{
-		id: "backtestScaling", method: http.MethodPost, path: pathScaling + "/backtest", tag: "scaling",
+		id: "backtestScaling", method: http.MethodPost, path: pathBacktest, tag: "scaling",
 		summary: "Try a scaling policy on what was measured",
 		description: "Replays the stored metrics of a time through a policy that is not stored, and tells what it would have done. Nothing is changed. " +
 			"What other numbers of replicas would have measured is a guess: cpu, memory, request rate and custom metrics are shared out between them, and the response time is taken to be in inverse proportion to their number.",

@@ -266,21 +266,33 @@ func TestAccessLog(t *testing.T) {
 
 // TestBusy fills every slot, and asks once more.
 func TestBusy(t *testing.T) {
-	const slots = 256
-	w := newWorld(t)
+	t.Run("requests", func(t *testing.T) {
+		testBusy(t, newWorld(t), 256, request{method: "GET", path: definitions})
+	})
+	t.Run("backtests, of which few keep no other request out", func(t *testing.T) {
+		w, definition := measuredWorld(t, 90)
+		testBusy(t, w, 2, request{method: "POST", path: backtest, body: backtestOf(definition, "")})
+	})
+}
+
+func testBusy(t *testing.T, w *world, slots int, busy request) {
+	t.Helper()
 	entered, release := make(chan struct{}), make(chan struct{})
 	w.onCall = func() {
-		entered <- struct{}{}
-		<-release
+		select {
+		case entered <- struct{}{}:
+			<-release
+		case <-release: // by one that has entered before
+		}
 	}
 	var all sync.WaitGroup
 	for range slots {
-		all.Go(func() { w.do(t, request{method: "GET", path: definitions}) })
+		all.Go(func() { w.do(t, busy) })
 	}
 	for range slots {
 		<-entered
 	}
-	answer := w.do(t, request{method: "GET", path: definitions})
+	answer := w.do(t, busy)
 	if answer.Header().Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
@@ -293,7 +305,7 @@ func TestBusy(t *testing.T) {
 	close(release)
 	all.Wait()
 	w.onCall = nil
-	if got := w.do(t, request{method: "GET", path: definitions}); got.Code != 200 {
+	if got := w.do(t, busy); got.Code != 200 {
 		t.Errorf("afterwards: %d", got.Code)
 	}
 }

@@ -84,7 +84,7 @@ func (s *server) registerScalingPolicies(a huma.API) {
 	}, s.updateScalingPolicy)
 	register(s, a, operation{
 		id: "deleteScalingPolicy", method: http.MethodDelete, path: pathScalingPolicies + "/{policy_id}", tag: "scaling",
-		summary: "Delete a scaling policy", description: "What runs stays as it is; what the policy has decided stays in the list of decisions.",
+		summary: "Delete a scaling policy", description: "The number of replicas stays as it is. Limits that a vertical policy has set go back to the definition's, of running containers too; memory as soon as less than that is in use. What the policy has decided stays in the list of decisions.",
 		status: http.StatusNoContent, success: "The policy is deleted.",
 		problems: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.deleteScalingPolicy)

@@ -48,6 +48,7 @@ func New(config Config) http.Handler {
 	s.serveDiscovery()
 	s.serveMetrics()
 	limited, waiting, watching := bound(maxInFlight, s.routed()), bound(maxWaiting, s.routed()), bound(maxWatchers, s.routed())
+	replaying := bound(maxBacktests, s.routed())
 	served := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case isPublic(r.URL.Path):
@@ -56,6 +57,8 @@ func New(config Config) http.Handler {
 			waiting.ServeHTTP(w, r)
 		case r.URL.Path == pathServiceStream:
 			watching.ServeHTTP(w, r)
+		case r.URL.Path == pathBacktest:
+			replaying.ServeHTTP(w, r)
 		default:
 			limited.ServeHTTP(w, r)
 		}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,8 +18,9 @@ import (
 
 const (
 	fiveMinutes = 5 * time.Minute
-	// maxSeriesPoints bounds the steps of one series of a workload.
-	maxSeriesPoints = 20_000
+	// maxSeriesPoints bounds the steps of one series of a workload, and maxSeriesRows
+	// what its instances tell in them.
+	maxSeriesPoints, maxSeriesRows = 20_000, 200_000
 	// maxPostedPoints bounds what is read of posted metrics at once.
 	maxPostedPoints = 20_000
 )
@@ -91,7 +93,7 @@ func seriesQuery(spans []metricSpan, step time.Duration, who string, args []any)
 	return `SELECT instance_id, at, sum(samples)::bigint, ` + mean("cpu_percent") + `, ` + mean("cpu_cores") + `, ` + mean("memory_mb") + `, ` + mean("memory_percent") + `,
 	max(disk_mb), max(network_rx_bytes), max(network_tx_bytes), max(restart_count), ` + mean("request_rate") + `,
 	coalesce(sum(response_time_ms * samples) FILTER (WHERE request_rate > 0) / sum(samples) FILTER (WHERE request_rate > 0), max(response_time_ms))
-FROM (` + strings.Join(parts, "\nUNION ALL\n") + `) s GROUP BY instance_id, at ORDER BY instance_id, at`, args
+FROM (` + strings.Join(parts, "\nUNION ALL\n") + `) s GROUP BY instance_id, at ORDER BY instance_id, at LIMIT ` + strconv.Itoa(maxSeriesRows+1), args
 }
 
 // mean weighs by the samples that have the column.
@@ -144,6 +146,9 @@ func (c *claimed) history(ctx context.Context, spans []metricSpan, from, to time
 	}
 	if closeErr := results.Close(); err == nil {
 		err = closeErr
+	}
+	if err == nil && len(points) > maxSeriesRows {
+		err = fleet.FieldErrorf(fleet.ErrInvalid, "step", "the replicas have measured more than %d values in this range; ask for a shorter one, or a larger step", maxSeriesRows)
 	}
 	if err == nil && len(rows) > maxPostedPoints {
 		err = fleet.FieldErrorf(fleet.ErrInvalid, "step", "there are more than %d values of posted metrics in this range; ask for a shorter one, or a larger step", maxPostedPoints)
@@ -219,7 +224,7 @@ func (c *claimed) metricSources(ctx context.Context, instanceID string) (have db
 // WorkloadSeries tells what the replicas of a workload did, for each step from one
 // time to another in which any of them reported: of each replica the mean within the
 // step, and of these the sum and the mean, each for as long as it ran. Keys are found as by Readings. ErrInvalid
-// when there are more than 20,000 steps.
+// when there are more than 20,000 steps, or more than 200,000 of all replicas.
 func (s *Store) WorkloadSeries(ctx context.Context, w fleet.Workload, keys []fleet.MetricKey, from, to time.Time, step time.Duration) ([]fleet.WorkloadPoint, error) {
 	db, err := s.claimed(ctx, setListClaims)
 	if err != nil {

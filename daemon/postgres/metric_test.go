@@ -350,6 +350,25 @@ func TestWorkloadSeriesOfARollout(t *testing.T) {
 	check("from roll-ups", 5*time.Minute)
 }
 
+// TestWorkloadSeriesIsBounded: eleven replicas that are measured each second for five hours.
+func TestWorkloadSeriesIsBounded(t *testing.T) {
+	s, db := open(t)
+	d, list := replicas(t, s, "api", 11)
+	start := time.Now().UTC().Add(-6 * time.Hour).Truncate(time.Hour)
+	exec(t, connect(t, db.OwnerURL), `INSERT INTO container_metric_samples (instance_id, environment, collected_at, cpu_percent)
+		SELECT i.id, i.environment, s.at, 50 FROM container_instances i, generate_series($1::timestamptz, $1::timestamptz + interval '18999 seconds', '1 second') AS s (at)
+		WHERE i.definition_id = $2`, start, d.DefinitionID)
+	series := func(step time.Duration) ([]fleet.WorkloadPoint, error) {
+		return s.WorkloadSeries(system(t), d.Workload(), []fleet.MetricKey{keyCPU}, start, start.Add(19_000*time.Second), step)
+	}
+	_, err := series(time.Second)
+	wantKind(t, err, fleet.ErrInvalid)
+	points, err := series(2 * time.Second)
+	if err != nil || len(points) != 9500 || points[0].Instances != len(list) {
+		t.Errorf("%d points, %v; want 9,500", len(points), err)
+	}
+}
+
 func TestPostMetrics(t *testing.T) {
 	s, db := open(t)
 	_, list := replicas(t, s, "api", 1)
