@@ -205,6 +205,12 @@ func (o *observer) awaitGone(b *testing.B, label string) {
 func (o *observer) removeNetwork(b *testing.B, name string) {
 	b.Helper()
 	ctx := context.WithoutCancel(b.Context())
+	var refused error
+	defer func() {
+		if refused != nil {
+			b.Logf("the engine does not remove the network %s: %v", name, refused)
+		}
+	}()
 	eventually(b, "the network "+name+" is removed", func() bool {
 		found, err := o.client.NetworkInspect(ctx, name, network.InspectOptions{})
 		if err != nil {
@@ -214,7 +220,8 @@ func (o *observer) removeNetwork(b *testing.B, name string) {
 			b.Logf("the network %s still has the container %s", name, id)
 			_ = o.client.NetworkDisconnect(ctx, found.ID, id, true)
 		}
-		return o.client.NetworkRemove(ctx, found.ID) == nil
+		refused = o.client.NetworkRemove(ctx, found.ID)
+		return refused == nil
 	})
 }
 

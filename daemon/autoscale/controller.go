@@ -22,6 +22,8 @@ const (
 	resizeEvery = time.Minute
 	// usageBack is how far back vertical policies look; older use weighs next to nothing.
 	usageBack = 8 * 24 * time.Hour
+	// idleEvery is how often is looked whether there are policies, while there are none.
+	idleEvery = 5 * time.Second
 	// prolongEvery is how often a decision that goes on is written.
 	prolongEvery = 10 * time.Second
 )
@@ -47,6 +49,7 @@ type Controller struct {
 	woken    chan struct{}
 	folds    map[subject]*fold
 	resized  map[fleet.Workload]time.Time // when vertical policies were last evaluated
+	idle     time.Time                    // when there were no policies; zero while there are
 }
 
 // subject is what decisions follow each other about.
@@ -79,7 +82,7 @@ func (c *Controller) Wake() {
 // Run evaluates until the context ends.
 func (c *Controller) Run(ctx context.Context) error {
 	ctx = fleet.AsSystem(ctx)
-	c.folds, c.resized = nil, make(map[fleet.Workload]time.Time) // another daemon may have led since the last Run
+	c.folds, c.resized, c.idle = nil, make(map[fleet.Workload]time.Time), time.Time{} // another daemon may have led since the last Run
 	late := c.interval + c.interval/2
 	timer := time.NewTimer(late)
 	defer timer.Stop()
@@ -100,6 +103,9 @@ func (c *Controller) Run(ctx context.Context) error {
 // runOnce evaluates the policies of all workloads. One whose evaluation cannot be
 // written keeps no other from its own.
 func (c *Controller) runOnce(ctx context.Context, now time.Time) error {
+	if now.Sub(c.idle) < idleEvery {
+		return nil
+	}
 	if c.folds == nil {
 		if err := c.recall(ctx); err != nil {
 			return err
@@ -109,6 +115,9 @@ func (c *Controller) runOnce(ctx context.Context, now time.Time) error {
 	states, err := c.store.ScalingStates(ctx, now, fresh)
 	if err != nil {
 		return err
+	}
+	if c.idle = (time.Time{}); len(states) == 0 {
+		c.idle = now
 	}
 	var failed error
 	for _, s := range states {

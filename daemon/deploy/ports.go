@@ -93,7 +93,8 @@ type Engine interface {
 	RemoveContainer(ctx context.Context, containerID string) error
 	// InspectContainer returns State ContainerGone, not an error, when there is none.
 	InspectContainer(ctx context.Context, containerID string) (fleet.Container, error)
-	// ListContainers lists all containers of this installation, running or not.
+	// ListContainers lists all containers of this installation, running or not, with
+	// their names, labels and states.
 	ListContainers(ctx context.Context) ([]fleet.Container, error)
 	// Events streams changes of this installation's containers until the context
 	// ends or the engine is lost; the error channel then yields once.

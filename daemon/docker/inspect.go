@@ -2,7 +2,6 @@ package docker
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -13,14 +12,11 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
 
 const (
-	// inspections bounds how many containers are looked at in parallel.
-	inspections = 8
 	// bridge is the engine's default network. It is made anew at every start of the
 	// engine that no container has outlived, and so tells when that was.
 	bridge = "bridge"
@@ -33,14 +29,12 @@ const (
 // engine does not have it, is removing it, or has it for another installation.
 func (e *Engine) InspectContainer(ctx context.Context, containerID string) (fleet.Container, error) {
 	c, err := e.inspect(ctx, containerID)
-	if err != nil {
-		return fleet.Container{}, err
+	if err != nil || c.State != fleet.ContainerExited {
+		return c, err
 	}
-	list := []fleet.Container{c}
-	if err := e.explainExits(ctx, list); err != nil {
-		return fleet.Container{}, err
-	}
-	return list[0], nil
+	start, err := e.started(ctx)
+	c.EngineStopped = endedWithEngine(c, start)
+	return c, err
 }
 
 // inspect is InspectContainer, but does not tell whether the engine ended the container.
@@ -69,8 +63,9 @@ func (e *Engine) inspect(ctx context.Context, containerID string) (fleet.Contain
 	return c, nil
 }
 
-// ListContainers lists all containers of this installation, running or not. One
-// that vanishes meanwhile is left out.
+// ListContainers lists all containers of this installation, running or not, with
+// what a listing tells of them: names, labels, states. For the rest one is inspected.
+// One that is being removed is left out.
 func (e *Engine) ListContainers(ctx context.Context) ([]fleet.Container, error) {
 	call, cancel := bounded(ctx, callTimeout)
 	defer cancel()
@@ -82,55 +77,23 @@ func (e *Engine) ListContainers(ctx context.Context) ([]fleet.Container, error) 
 	if err != nil {
 		return nil, err
 	}
-	list := make([]fleet.Container, len(summaries))
-	group, call := errgroup.WithContext(call)
-	group.SetLimit(inspections)
-	for i, s := range summaries {
-		// An engine holds a container's lock while it starts it. Asking for the
-		// details of one that has never run would wait for that, and there are none.
-		if s.State == container.StateCreated {
-			list[i] = summarised(s, node)
-			continue
+	list := make([]fleet.Container, 0, len(summaries))
+	for _, s := range summaries {
+		if c := summarised(s, node); c.State != fleet.ContainerGone {
+			list = append(list, c)
 		}
-		group.Go(func() (err error) {
-			list[i], err = e.inspect(call, s.ID)
-			return err
-		})
 	}
-	if err := group.Wait(); err != nil {
-		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-			err = e.unavailable(err)
-		}
-		return nil, err
-	}
-	if err := e.explainExits(ctx, list); err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(list, func(c fleet.Container) bool { return c.State == fleet.ContainerGone }), nil
-}
-
-// explainExits finds those of the containers that ended with the engine. An
-// engine that is being stopped goes on answering over the connections that it
-// has, so the containers that it stops are seen to exit while it is still the old
-// one; but it takes no new connection from before the first of them stops. The
-// question therefore goes over a new one, after the exits were seen: it fails, or
-// the next engine answers it.
-func (e *Engine) explainExits(ctx context.Context, list []fleet.Container) error {
-	if !slices.ContainsFunc(list, func(c fleet.Container) bool { return c.State == fleet.ContainerExited }) {
-		return nil
-	}
-	start, err := e.started(ctx)
-	if err != nil {
-		return err
-	}
-	for i, c := range list {
-		list[i].EngineStopped = endedWithEngine(c, start)
-	}
-	return nil
+	return list, nil
 }
 
 // started asks, over a new connection, when the engine was started; the zero time
 // if it doesn't tell, because it has no default network.
+//
+// An engine that is being stopped goes on answering over the connections that it
+// has, so the containers that it stops are seen to exit while it is still the old
+// one; but it takes no new connection from before the first of them stops. So the
+// question goes over a new one, after an exit was seen: it fails, or the next engine
+// answers it.
 func (e *Engine) started(ctx context.Context) (time.Time, error) {
 	call, cancel := bounded(ctx, callTimeout)
 	defer cancel()
@@ -169,10 +132,10 @@ func labelled(labels map[string]string) fleet.Container {
 	}
 }
 
-// summarised is a container that has never run.
+// summarised is what a listing tells about a container.
 func summarised(s container.Summary, node string) fleet.Container {
 	c := labelled(s.Labels)
-	c.ID, c.Node, c.State = s.ID, node, fleet.ContainerCreated
+	c.ID, c.Node, c.State = s.ID, node, stateOf(s.State)
 	if len(s.Names) > 0 {
 		c.Name = strings.TrimPrefix(s.Names[0], "/")
 	}

@@ -104,13 +104,11 @@ func TestExitsUnderAnEngineThatStops(t *testing.T) {
 	inspect(t, e, running)
 	_, err := e.InspectContainer(t.Context(), exited)
 	wantKind(t, err, fleet.ErrUnavailable)
-	_, err = e.ListContainers(t.Context())
-	wantKind(t, err, fleet.ErrUnavailable)
 }
 
-// TestEngineIsAskedOnce: a listing asks once when the engine was started, and only
-// if something has exited.
-func TestEngineIsAskedOnce(t *testing.T) {
+// TestOnlyExitsAskForTheEnginesStart: a listing never asks when the engine was
+// started, and a look at a container does once if it has exited.
+func TestOnlyExitsAskForTheEnginesStart(t *testing.T) {
 	var asked atomic.Int32
 	e := behind(t, testenv.Installation(t), func(r *http.Request) bool {
 		if strings.HasSuffix(r.URL.Path, "/networks/"+bridge) {
@@ -118,28 +116,23 @@ func TestEngineIsAskedOnce(t *testing.T) {
 		}
 		return false
 	})
-	ids := []string{run(t, e, demo(t, e, "staging")), run(t, e, demo(t, e, "staging")), run(t, e, demo(t, e, "staging"))}
-	list := func(want int32) {
-		t.Helper()
-		asked.Store(0)
-		got, err := e.ListContainers(t.Context())
-		if err != nil || len(got) != len(ids) {
-			t.Fatalf("listed %+v, %v", got, err)
-		}
-		for _, c := range got {
-			if c.EngineStopped {
-				t.Errorf("%s %s was stopped by the engine, which has not been stopped since", c.State, c.Name)
-			}
-		}
-		if n := asked.Load(); n != want {
-			t.Errorf("asked %d times, want %d", n, want)
-		}
+	exited, running := run(t, e, demo(t, e, "staging")), run(t, e, demo(t, e, "staging"))
+	if err := e.StopContainer(t.Context(), exited, 1, true); err != nil {
+		t.Fatal(err)
 	}
-	list(0)
-	for _, id := range ids[1:] {
-		if err := e.StopContainer(t.Context(), id, 1, true); err != nil {
-			t.Fatal(err)
-		}
+	awaitState(t, e, exited, fleet.ContainerExited)
+	asked.Store(0)
+	if list, err := e.ListContainers(t.Context()); err != nil || len(list) != 2 {
+		t.Fatalf("listed %+v, %v", list, err)
 	}
-	list(1)
+	inspect(t, e, running)
+	if n := asked.Load(); n != 0 {
+		t.Errorf("asked %d times although nothing that was looked at has exited", n)
+	}
+	if c := inspect(t, e, exited); c.EngineStopped {
+		t.Errorf("%s was stopped by the engine, which has not been stopped since", c.Name)
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("asked %d times, want once", n)
+	}
 }

@@ -261,7 +261,6 @@ func TestListContainers(t *testing.T) {
 		full := inspect(t, e, c.ID)
 		if c.State != want[c.ID] || c.Name != full.Name || c.InstanceID != full.InstanceID || c.DefinitionID != full.DefinitionID ||
 			c.DeploymentID != full.DeploymentID || c.Environment != full.Environment || c.Epoch != full.Epoch || c.Node != full.Node ||
-			c.IPAddress != full.IPAddress || c.ExitCode != full.ExitCode || !c.StartedAt.Equal(full.StartedAt) ||
 			c.CreatedAt.Truncate(time.Second) != full.CreatedAt.Truncate(time.Second) {
 			t.Errorf("listed  %+v\ninspect %+v", c, full)
 		}

@@ -15,10 +15,13 @@ import (
 
 const (
 	// refreshEvery is how often the list of targets is read although nothing was announced.
-	refreshEvery = 2 * time.Second
+	refreshEvery = 5 * time.Second
 	// settle collects announcements and verdicts that come close together, and
 	// settleOld verdicts that nobody waits for.
 	settle, settleOld = 10 * time.Millisecond, time.Second
+	// together is the grid on which the checks begin that come seldom: to wake once for
+	// several costs less than to wake for each.
+	together = time.Second
 	// unchangedEvery is how often results that changed nothing are written.
 	unchangedEvery = 15 * time.Second
 	// probesAtOnce bounds the checks under way, and commandsAtOnce those that run in
@@ -173,8 +176,17 @@ func (m *Monitor) watch(ctx context.Context, t fleet.HealthTarget) {
 				Recent:       slices.Clone(tracker.recent),
 			}})
 		}
-		sleep(ctx, tracker.pause())
+		sleep(ctx, onGrid(tracker.pause(), time.Now()))
 	}
+}
+
+// onGrid has a long pause end on the grid, half a step off at most; a short one stays
+// as it is.
+func onGrid(pause time.Duration, now time.Time) time.Duration {
+	if pause < 10*together {
+		return pause
+	}
+	return now.Add(pause).Round(together).Sub(now)
 }
 
 // check probes within the bound of checks under way; false says that the run is over.

@@ -19,7 +19,7 @@ func sampleOf(at time.Time, t fleet.MetricTarget, m fleet.Machine, before, now f
 		s.MemoryMB = new(float64(now.MemoryBytes) / mebibyte)
 		s.MemoryPercent = percent(float64(now.MemoryBytes), float64(t.MemoryLimit), float64(m.MemoryBytes))
 		if cores, ok := coresOf(before, now, cycle); ok {
-			s.CPUCores = &cores
+			s.CPUCores = finite(cores)
 			s.CPUPercent = percent(cores, t.CPULimit, float64(m.Processors))
 		}
 		if now.HasNetwork {
@@ -60,10 +60,14 @@ func percent(used, limit, whole float64) *float64 {
 	return finite(100 * used / limit)
 }
 
-// finite leaves out what is no number.
+// finite leaves out what is no number, or none that a row can hold: it has single
+// precision.
 func finite(v float64) *float64 {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
+	switch size := math.Abs(v); {
+	case math.IsNaN(v), size > math.MaxFloat32:
 		return nil
+	case size < math.SmallestNonzeroFloat32:
+		return new(0.0)
 	}
 	return &v
 }

@@ -174,6 +174,17 @@ func TestSampleOf(t *testing.T) {
 	}
 }
 
+func TestFinite(t *testing.T) {
+	for v, want := range map[float64]float64{1.5: 1.5, 0: 0, -2: -2, 1e-300: 0, 1e300: math.NaN(), math.Inf(1): math.NaN(), math.Inf(-1): math.NaN()} {
+		if got := finite(v); !is(got, want) {
+			t.Errorf("%v is kept as %v, want %v", v, show(got), want)
+		}
+	}
+	if finite(math.NaN()) != nil {
+		t.Error("kept what is no number")
+	}
+}
+
 // is compares; NaN stands for nothing.
 func is(v *float64, want float64) bool {
 	if v == nil {

@@ -127,6 +127,7 @@ func BenchmarkMetricsDay(b *testing.B) {
 	end := time.Now().UTC().Truncate(time.Minute)
 	seedSamples(b, conn, end)
 	exec(b, conn, `VACUUM ANALYZE container_metric_samples`) // as autovacuum does, after a twentieth of this
+	exec(b, conn, `CHECKPOINT`)                              // so that the seeding is over
 	ctx := as(b, s, developer, "staging")
 	read := func() time.Duration {
 		start := time.Now()

@@ -237,7 +237,7 @@ func rollUp(t testing.TB, s *postgres.Store, now time.Time) {
 	}
 }
 
-func near(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
+func near(a, b float64) bool { return math.Abs(a-b) < 1e-6 }
 
 func count(t testing.TB, conn *pgx.Conn, table string) (n int) {
 	t.Helper()

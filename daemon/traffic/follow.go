@@ -13,7 +13,7 @@ import (
 
 const (
 	// pollEvery is how often the registry is read although nothing was told of a change.
-	pollEvery = 2 * time.Second
+	pollEvery = 5 * time.Second
 	// beatEvery is how often a follower says that it is there.
 	beatEvery = 3 * time.Second
 	// measureEvery is how often loads are written, and idleEvery how often so of an

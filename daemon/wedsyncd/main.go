@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -46,7 +47,7 @@ type cli struct {
 type serveCommand struct {
 	Listen    string        `help:"Address of the API." env:"WEDSYNC_LISTEN" default:"127.0.0.1:7266"`
 	HostPorts string        `help:"Range of host ports that published ports are taken from." env:"WEDSYNC_HOST_PORTS" default:"20000-29999"`
-	Resync    time.Duration `help:"Time between two full comparisons with the engine." env:"WEDSYNC_RESYNC" default:"30s"`
+	Resync    time.Duration `help:"Time between two full comparisons with the engine." env:"WEDSYNC_RESYNC" default:"1m"`
 	DNSListen string        `name:"dns-listen" help:"Address at which services are found by DNS, in the zone wedsync, such as 127.0.0.1:7253. Empty: none." env:"WEDSYNC_DNS_LISTEN"`
 	metricsOptions
 	trafficOptions
@@ -105,7 +106,14 @@ func (o trafficOptions) trafficConfig() (daemon.Traffic, error) {
 	return t, nil
 }
 
+// collectAt is GOGC unless the environment says otherwise: at rest, collecting
+// garbage is a tenth of what the daemon costs, and it lives on a few MiB.
+const collectAt = 150
+
 func (s *serveCommand) Run(ctx context.Context, o *options) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
+	}
 	c, err := o.config()
 	if err != nil {
 		return err
@@ -161,7 +169,7 @@ func (o *options) config() (daemon.Config, error) {
 		Environments: o.Environments,
 		HostPorts:    [2]int{20000, 29999},
 		Traffic:      daemon.Traffic{Domain: "localhost"},
-		Resync:       30 * time.Second,
+		Resync:       time.Minute,
 		Metrics:      daemon.DefaultMetrics(),
 		Version:      version,
 		Logger:       o.logger(),

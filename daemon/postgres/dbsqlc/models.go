@@ -186,16 +186,16 @@ type ContainerMetricSample struct {
 	InstanceID     string
 	Environment    string
 	CollectedAt    time.Time
-	CpuPercent     *float64
-	MemoryMb       *float64
-	DiskMb         *float64
+	CpuPercent     *float32
+	MemoryMb       *float32
+	DiskMb         *float32
 	NetworkRxBytes *int64
 	NetworkTxBytes *int64
-	CpuCores       *float64
-	MemoryPercent  *float64
+	CpuCores       *float32
+	MemoryPercent  *float32
 	RestartCount   *int
-	RequestRate    *float64
-	ResponseTimeMs *float64
+	RequestRate    *float32
+	ResponseTimeMs *float32
 }
 
 type ContainerNetwork struct {

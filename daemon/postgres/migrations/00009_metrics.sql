@@ -7,19 +7,23 @@
 -- Made anew by the next migration, over all of these.
 DROP VIEW IF EXISTS container_metrics;
 
+-- Seven digits are more than is measured, and make a quarter less to write, read and drop.
 ALTER TABLE container_metric_samples
-    ADD COLUMN cpu_cores DOUBLE PRECISION, -- processor seconds per second
-    ADD COLUMN memory_percent DOUBLE PRECISION,
+    ALTER COLUMN cpu_percent TYPE REAL,
+    ALTER COLUMN memory_mb TYPE REAL,
+    ALTER COLUMN disk_mb TYPE REAL,
+    ADD COLUMN cpu_cores REAL, -- processor seconds per second
+    ADD COLUMN memory_percent REAL,
     ADD COLUMN restart_count INTEGER,
-    ADD COLUMN request_rate DOUBLE PRECISION, -- per second; null: no balancer knows the instance
-    ADD COLUMN response_time_ms DOUBLE PRECISION; -- 95th percentile
+    ADD COLUMN request_rate REAL, -- per second; null: no balancer knows the instance
+    ADD COLUMN response_time_ms REAL; -- 95th percentile
 
 -- It also has the environment, which the policies ask for: without it every row
 -- would be looked up in the table.
 DROP INDEX idx_container_metrics_instance;
 CREATE INDEX idx_container_metrics_instance ON container_metric_samples (instance_id, collected_at)
-    INCLUDE (environment, cpu_percent, cpu_cores, memory_mb, memory_percent, disk_mb, network_rx_bytes, network_tx_bytes,
-        restart_count, request_rate, response_time_ms);
+    INCLUDE (environment, network_rx_bytes, network_tx_bytes, cpu_percent, cpu_cores, memory_mb, memory_percent, disk_mb,
+        request_rate, response_time_ms, restart_count);
 
 -- Samples come in the order of their times, so that this one need not have them all.
 DROP INDEX idx_container_metrics_collected_at;
