@@ -207,6 +207,18 @@ func (a *always) strike(b *testing.B, _ string, pid int) {
 
 func (*always) settle(*testing.B) {}
 
+// remove has the engine restart none of them first.
+func (a *always) remove(b *testing.B) {
+	b.Helper()
+	never := container.UpdateConfig{RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled}}
+	for _, id := range a.ids {
+		if _, err := a.client.ContainerUpdate(b.Context(), id, never); err != nil {
+			b.Error(err)
+		}
+	}
+	a.raw.remove(b)
+}
+
 // stopped is a container that is started by hand after each kill.
 type stopped struct{ *raw }
 
@@ -228,11 +240,15 @@ func (s *stopped) strike(b *testing.B, id string, _ int) {
 	}
 }
 
-// settle ends the container for the next round.
+// settle ends the container for the next round. The engine answers the question for
+// it once it has cleared up behind it.
 func (s *stopped) settle(b *testing.B) {
 	b.Helper()
 	kill(b, s.awaitAge(b, s.ids[0], 0))
-	eventually(b, "the container has ended", func() bool { return len(s.running(b, s.label())) == 0 })
+	eventually(b, "the container has ended", func() bool {
+		found, err := s.client.ContainerInspect(b.Context(), s.ids[0])
+		return err == nil && !found.State.Running
+	})
 }
 
 // task is a service of swarm with one replica.

@@ -52,12 +52,22 @@ func (e *Engine) RunCommand(ctx context.Context, containerID string, command []s
 		return fleet.CommandResult{Missing: true, Output: missing.text}, nil
 	}
 	if err != nil {
+		e.endUnheard(ctx, containerID, made.ID)
 		return fleet.CommandResult{}, e.translate(ctx, "start command", err)
 	}
 	defer func() { _ = stream.Close() }()
 	var out head
 	_, _ = stdcopy.StdCopy(&out, &out, stream) // it ends with the command, with the context, or with the engine, which the next call tells
 	return e.commandResult(ctx, containerID, made.ID, out.String())
+}
+
+// endUnheard ends a command of which it is not known whether the engine has begun it.
+func (e *Engine) endUnheard(ctx context.Context, containerID, id string) {
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
+	if found, err := e.client.ContainerExecInspect(after, id); err == nil && found.Running {
+		e.endCommand(after, containerID, found)
+	}
 }
 
 // missingError is what the engine says of a command that the container cannot run.

@@ -3,6 +3,8 @@ package docker
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -172,4 +174,41 @@ func TestImageHealth(t *testing.T) {
 			t.Errorf("got %+v, %v; want the image's own check turned off", got, err)
 		}
 	})
+}
+
+// TestRunCommandWhoseStartIsSlow: a command that the engine began, but said so too late,
+// is not left behind.
+func TestRunCommandWhoseStartIsSlow(t *testing.T) {
+	installation := testenv.Installation(t)
+	began := make(chan struct{})
+	host := testenv.EngineProxy(t, func(w http.ResponseWriter, r *http.Request, engine http.Handler) {
+		if r.Method != http.MethodPost || !strings.Contains(r.URL.Path, "/exec/") || !strings.HasSuffix(r.URL.Path, "/start") {
+			engine.ServeHTTP(w, r)
+			return
+		}
+		request := r.Clone(context.WithoutCancel(r.Context()))
+		go func() {
+			defer close(began)
+			defer func() { _ = recover() }() // as the answer's recipient has gone
+			engine.ServeHTTP(httptest.NewRecorder(), request)
+		}()
+		<-r.Context().Done()
+		panic(http.ErrAbortHandler)
+	})
+	e := engineAt(t, host, installation)
+	id := run(t, e, demo(t, e, "staging", withVariable("HANG", "true")))
+	awaitLog(t, e, id, "serving")
+	got, err := ask(t, e, id, 2*time.Second, demoProgram, "check")
+	wantKind(t, err, fleet.ErrUnavailable)
+	if got.TimedOut {
+		t.Errorf("got %+v of a command that the engine was slow to begin", got)
+	}
+	list, err := e.client.ContainerTop(t.Context(), id, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list.Processes) != 1 {
+		t.Errorf("in the container run %v, want its first process alone", list.Processes)
+	}
+	<-began
 }
