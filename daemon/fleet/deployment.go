@@ -154,7 +154,9 @@ func (d Deployment) Scaled(replicas int, notes string) Deployment {
 // DeployRequest asks for a deployment of a definition's current revision.
 type DeployRequest struct {
 	Workload
-	Replicas *int // nil: the definition's minimum
+	// Replicas is nil for the number that a policy wants at present, where one owns
+	// it, and for the definition's minimum otherwise.
+	Replicas *int
 	Strategy Strategy
 	Rollout  grammar.Rollout
 	Notes    string

@@ -208,7 +208,7 @@ func scaledEvent(d fleet.ScalingDecision) fleet.Event {
 		Type: fleet.EventScaled, Source: fleet.SourceScheduler,
 		Data: map[string]any{
 			"decision_id": d.ID, "policy_name": d.PolicyName, "outcome": string(d.Outcome), "unit": d.Unit,
-			"current": d.Current, "limited": d.Limited, "reason": d.Reason,
+			"current_value": d.Current, "limited_value": d.Limited, "reason": d.Reason,
 		},
 	}
 }
