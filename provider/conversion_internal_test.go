@@ -371,8 +371,8 @@ func TestClientErrorsAsDiagnostics(t *testing.T) {
 		err   error
 		texts []string
 	}{
-		{"fields", &client.Error{Problem: &api.Problem{Detail: "no", Errors: []api.FieldError{{Location: "body.name", Message: "is taken"}, {Location: "query.x", Message: "is odd"}}}},
-			[]string{"body.name is taken.", "query.x is odd."}},
+		{"fields", &client.Error{Problem: &api.Problem{Detail: "no", Errors: []api.FieldError{{Location: "body.replica_count", Message: "is too many"}, {Location: "query.x", Message: "is odd"}}}},
+			[]string{"replicas is too many.", "query.x is odd."}},
 		{"token", &client.Error{Problem: &api.Problem{Code: api.CodeUnauthenticated, Detail: "unknown token"}}, []string{"unknown token", EnvToken}},
 		{"role", &client.Error{Problem: &api.Problem{Code: api.CodeForbidden, Detail: "not allowed", RequestID: "r9"}}, []string{"not allowed", "role", "r9"}},
 		{"unreachable", &client.UnreachableError{Endpoint: "http://x", Err: context.DeadlineExceeded}, []string{"no answer from http://x"}},

@@ -24,11 +24,10 @@ func addClientError(diags *diag.Diagnostics, summary string, err error) {
 	}
 	p := refusal.Problem
 	for _, field := range p.Errors {
-		detail := fmt.Sprintf("%s %s.", field.Location, field.Message)
 		if at, ok := attributePath(field.Location); ok {
-			diags.AddAttributeError(at, summary, detail)
+			diags.AddAttributeError(at, summary, fmt.Sprintf("%s %s.", at, field.Message))
 		} else {
-			diags.AddError(summary, detail)
+			diags.AddError(summary, fmt.Sprintf("%s %s.", field.Location, field.Message))
 		}
 	}
 	if len(p.Errors) == 0 {
