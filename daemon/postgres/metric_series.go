@@ -223,8 +223,9 @@ func (c *claimed) metricSources(ctx context.Context, instanceID string) (have db
 
 // WorkloadSeries tells what the replicas of a workload did, for each step from one
 // time to another in which any of them reported: of each replica the mean within the
-// step, and of these the sum and the mean, each for as long as it ran. Keys are found as by Readings. ErrInvalid
-// when there are more than 20,000 steps, or more than 200,000 of all replicas.
+// step, and of these the sum and the mean, each for as long as it ran. Keys are found
+// as by Readings. ErrInvalid when there are more than 20,000 steps, or more than
+// 200,000 of all replicas.
 func (s *Store) WorkloadSeries(ctx context.Context, w fleet.Workload, keys []fleet.MetricKey, from, to time.Time, step time.Duration) ([]fleet.WorkloadPoint, error) {
 	db, err := s.claimed(ctx, setListClaims)
 	if err != nil {
