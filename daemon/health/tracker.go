@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 const (
@@ -86,19 +87,38 @@ func (t *tracker) pass(at time.Time) {
 	}
 }
 
-// fail breaks the streak. The verdict follows after so many failures in a row, of
-// which one counts per interval and none within the start period, so that probing
-// in quick succession does not condemn a slow starter.
+// fail breaks the streak. The verdict follows after so many failures in a row that
+// count.
 func (t *tracker) fail(at time.Time) {
 	t.since, t.passes = nil, 0
-	starting := t.verdict != fleet.HealthHealthy && at.Sub(t.startedAt) < time.Duration(t.check.StartPeriod)*time.Second
-	if starting || !t.counted.IsZero() && at.Sub(t.counted) < t.interval()-t.interval()/drift {
+	if !t.counts(at) {
 		return
 	}
 	t.failures, t.counted = t.failures+1, at
 	if t.failures >= t.check.Fall() {
 		t.verdict = fleet.HealthUnhealthy
 	}
+}
+
+// counts reports whether a failure does: one per interval, and of an instance that
+// was never healthy in this run, none before patience ends. So probing in quick
+// succession condemns nobody sooner than probing at the interval's pace would. The
+// engine's word counts at once: it has counted already.
+func (t *tracker) counts(at time.Time) bool {
+	if t.verdict != fleet.HealthHealthy && at.Before(t.patience()) {
+		return false
+	}
+	return t.counted.IsZero() || at.Sub(t.counted) >= t.interval()-t.interval()/drift
+}
+
+// patience ends with the first check that a check at the interval's pace would make
+// after the start period.
+func (t *tracker) patience() time.Time {
+	end := t.startedAt.Add(time.Duration(t.check.StartPeriod) * time.Second)
+	if t.check.Kind() == grammar.HealthImage {
+		return end
+	}
+	return end.Add(t.interval())
 }
 
 // settled reports whether the instance is healthy and a check has passed that ends
@@ -141,6 +161,9 @@ func (t *tracker) pause() time.Duration {
 	t.paced = false
 	pause := min(t.quick, t.interval())
 	t.quick = min(2*t.quick, slowestQuickProbe)
+	if left := t.patience().Sub(t.last); t.verdict != fleet.HealthHealthy && left > 0 {
+		pause = min(pause, left)
+	}
 	if t.since != nil && t.verdict == fleet.HealthHealthy {
 		pause = min(pause, t.settling-t.last.Sub(*t.since))
 	}

@@ -49,8 +49,8 @@ func target(initial fleet.Health, since time.Duration) fleet.HealthTarget {
 }
 
 func TestTracker(t *testing.T) {
-	condemning := func(initial fleet.Health) fleet.HealthTarget {
-		t := target(initial, 0)
+	condemning := func(initial fleet.Health, since time.Duration) fleet.HealthTarget {
+		t := target(initial, since)
 		t.Check.Retries = 1
 		return t
 	}
@@ -61,8 +61,11 @@ func TestTracker(t *testing.T) {
 		t.Check.Rise = 3
 		return t
 	}
-	image := target(healthy, 0)
-	image.Check.Type, image.Check.Rise = "image", 5
+	image := func(initial fleet.Health, since time.Duration) fleet.HealthTarget {
+		t := target(initial, since)
+		t.Check.Type, t.Check.Rise = "image", 5
+		return t
+	}
 	instant := target(unknown, never)
 	instant.Settling = 0
 	tests := []struct {
@@ -96,7 +99,18 @@ func TestTracker(t *testing.T) {
 			{s, false, unknown, never, false, false, false},
 			{8 * s, false, unknown, never, false, false, false},
 			{10 * s, false, unknown, never, false, false, false},
-			{20 * s, false, unhealthy, never, true, true, false},
+			{20 * s, false, unknown, never, false, false, false},
+			{29 * s, false, unhealthy, never, true, true, false},
+		}},
+		{"one that is not ready within the first interval is not condemned", condemning(unknown, never), []result{
+			{0, false, unknown, never, false, false, false},
+			{s, false, unknown, never, false, false, false},
+			{9 * s, true, healthy, 9 * s, true, true, false},
+			{9*s + 1, false, unhealthy, never, true, true, false},
+		}},
+		{"one that is not ready by its end is", condemning(unknown, never), []result{
+			{10*s - 1, false, unknown, never, false, false, false},
+			{10 * s, false, unhealthy, never, true, true, false},
 		}},
 		{"a check that comes early counts", target(healthy, 0), []result{
 			{10 * s, false, healthy, never, false, true, false},
@@ -109,7 +123,8 @@ func TestTracker(t *testing.T) {
 			{50 * s, false, unknown, never, false, false, false},
 			{60 * s, false, unknown, never, false, false, false},
 			{70 * s, false, unknown, never, false, false, false},
-			{80 * s, false, unhealthy, never, true, true, false},
+			{80 * s, false, unknown, never, false, false, false},
+			{90 * s, false, unhealthy, never, true, true, false},
 		}},
 		{"failures count anew after a pass", target(healthy, 0), []result{
 			{10 * s, false, healthy, never, false, true, false},
@@ -119,14 +134,17 @@ func TestTracker(t *testing.T) {
 			{41 * s, false, healthy, never, false, false, false},
 			{51 * s, false, unhealthy, never, true, true, false},
 		}},
-		{"every failure condemns where one is enough", condemning(healthy), []result{
+		{"every failure condemns where one is enough", condemning(healthy, 0), []result{
 			{10 * s, false, unhealthy, never, true, true, false},
 			{20 * s, true, healthy, 20 * s, true, true, false},
 			{21 * s, false, unhealthy, never, true, true, false},
 		}},
-		{"the engine's verdict counts at once", image, []result{
+		{"the engine's verdict counts at once", image(healthy, 0), []result{
 			{10 * s, false, unhealthy, never, true, true, false},
 			{20 * s, true, healthy, 20 * s, true, true, false},
+		}},
+		{"the engine's first verdict too", image(unknown, never), []result{
+			{s, false, unhealthy, never, true, true, false},
 		}},
 		{"healthy once so many checks in a row have passed", rising(unknown), []result{
 			{s, true, unknown, s, false, true, false},
@@ -190,6 +208,7 @@ func TestTrackerPauses(t *testing.T) {
 	}{
 		{"not passed yet", target(unknown, never), nil, s, s},
 		{"failing at first", target(unknown, never), []result{{at: s}, {at: 2 * s}}, s, s},
+		{"so that one falls on the first that counts", target(unknown, never), []result{{at: s}, {at: 9700 * time.Millisecond}}, 300 * time.Millisecond, 300 * time.Millisecond},
 		{"never longer than the interval", brief, []result{{at: s, ok: true}}, s, s},
 		{"until it has settled", target(unknown, never), []result{{at: s, ok: true}, {at: 3 * s, ok: true}}, s, s},
 		{"no longer than it takes to settle", target(unknown, never), []result{{at: s, ok: true}, {at: 5800 * time.Millisecond, ok: true}}, 200 * time.Millisecond, 200 * time.Millisecond},
