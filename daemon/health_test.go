@@ -40,6 +40,7 @@ func TestHealthChecks(t *testing.T) {
 	f := start(t)
 	for kind := range checks {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			d := f.define(t, "well-"+kind, "v1", checkedBy(t, kind))
 			f.deploy(t, d.ID, 2)
 			for _, i := range f.instances(t, d.ID) {
@@ -67,6 +68,7 @@ func TestHealthChecks(t *testing.T) {
 	}
 	for name, tt := range ill {
 		t.Run(name+" fails", func(t *testing.T) {
+			t.Parallel()
 			kind, _, _ := strings.Cut(name, " ")
 			d := f.define(t, "ill-"+strings.ReplaceAll(name, " ", "-"), "v1", checkedBy(t, kind, tt.options...), tt.change)
 			accepted, err := f.client.Deploy(t.Context(), d.ID, quick("", 1))
