@@ -13,7 +13,17 @@ const (
 	// lastSubscription is lastRetry of subscribing to the engine's events, which
 	// costs next to nothing; until it succeeds nothing is noticed.
 	lastSubscription = 500 * time.Millisecond
+	// lastResize is lastRetry of resizing, without which an instance runs on as it is.
+	lastResize = time.Minute
 )
+
+// patience is lastRetry of a step.
+func patience(kind StepKind) time.Duration {
+	if kind == StepResize {
+		return lastResize
+	}
+	return lastRetry
+}
 
 // backoff is the growing time between tries, with jitter.
 type backoff struct{ next, last time.Duration }

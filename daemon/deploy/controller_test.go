@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -28,6 +29,7 @@ type rig struct {
 	engine     *enginePretence
 	controller *deploy.Controller
 	service    *deploy.Service
+	logged     bytes.Buffer // warnings; to be read while all is at rest
 }
 
 // inBubble runs a test with a running controller under fake time.
@@ -35,7 +37,7 @@ func inBubble(t *testing.T, spec fleet.Spec, test func(t *testing.T, r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{store: newMemory(spec), engine: newEngine()}
-		r.controller = deploy.NewController(deploy.Config{Store: r.store, Engine: r.engine, Logger: slog.New(slog.DiscardHandler)})
+		r.controller = deploy.NewController(deploy.Config{Store: r.store, Engine: r.engine, Logger: slog.New(slog.NewTextHandler(&r.logged, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 		r.service = deploy.NewService(r.store, r.engine, r.controller.Wake)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)

@@ -338,7 +338,7 @@ func (x *executor) record(ctx context.Context, state fleet.WorkloadState, i flee
 		if row.ContainerID == "" && c.State == fleet.ContainerGone {
 			row.ContainerID = c.ID
 		}
-		return Observe(row, c, checked), nil
+		return Observe(row, c, checked, time.Now()), nil
 	})
 	return err
 }

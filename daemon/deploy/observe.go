@@ -19,8 +19,9 @@ const keptExits = 2 * CrashLimit
 // Observe brings an instance up to date with what the engine says of its
 // container, and returns the events to record. checked says whether its
 // definition has a health check; without one, running is healthy. It is pure, and
-// returns nothing and changes nothing when the facts are known already.
-func Observe(i *fleet.Instance, c fleet.Container, checked bool) []fleet.Event {
+// returns nothing and changes nothing when the facts are known already. An engine
+// whose clock is ahead tells of ends that are yet to come: they count as of now.
+func Observe(i *fleet.Instance, c fleet.Container, checked bool, now time.Time) []fleet.Event {
 	switch {
 	case i.Current == fleet.StatusTerminated:
 		return nil
@@ -38,7 +39,7 @@ func Observe(i *fleet.Instance, c fleet.Container, checked bool) []fleet.Event {
 	case fleet.ContainerRunning, fleet.ContainerPaused:
 		return observeRunning(i, c, checked)
 	case fleet.ContainerExited:
-		return observeExited(i, c)
+		return observeExited(i, c, now)
 	default:
 		return nil
 	}
@@ -64,10 +65,10 @@ func observeRunning(i *fleet.Instance, c fleet.Container, checked bool) []fleet.
 	return []fleet.Event{event(*i, fleet.EventStarted, map[string]any{"restart_count": i.Restarts, "container_id": c.ID})}
 }
 
-func observeExited(i *fleet.Instance, c fleet.Container) []fleet.Event {
+func observeExited(i *fleet.Instance, c fleet.Container, now time.Time) []fleet.Event {
 	finished := c.FinishedAt.UTC().Truncate(time.Microsecond)
 	known := i.Current == fleet.StatusStopped || i.Current == fleet.StatusFailed
-	if known && i.StoppedAt != nil && !finished.After(*i.StoppedAt) {
+	if known && i.StoppedAt != nil && finished.Equal(*i.StoppedAt) {
 		return nil
 	}
 	code, counts := c.ExitCode, struck(*i)
@@ -80,7 +81,7 @@ func observeExited(i *fleet.Instance, c fleet.Container) []fleet.Event {
 		i.Current, i.Error = fleet.StatusStopped, ""
 		return []fleet.Event{event(*i, fleet.EventStopped, map[string]any{"exit_code": code, "engine_stopped": c.EngineStopped})}
 	}
-	i.RecentExits = remembered(i.RecentExits, finished)
+	i.RecentExits = remembered(i.RecentExits, earlier(finished, now.UTC().Truncate(time.Microsecond)))
 	return observeFailed(i, exitMessage(*i, c), map[string]any{"exit_code": code, "oom_killed": c.OOMKilled})
 }
 

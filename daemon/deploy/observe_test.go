@@ -68,7 +68,7 @@ func TestObserve(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			i := tt.instance
 			var kinds []string
-			for _, e := range deploy.Observe(&i, tt.container, tt.checked) {
+			for _, e := range deploy.Observe(&i, tt.container, tt.checked, noon) {
 				kinds = append(kinds, e.Type)
 			}
 			if got := strings.Join(kinds, ","); got != tt.events {
@@ -80,7 +80,7 @@ func TestObserve(t *testing.T) {
 			if !strings.Contains(i.Error, tt.message) || tt.message == "" && i.Error != "" {
 				t.Errorf("error %q, want %q in it", i.Error, tt.message)
 			}
-			if again := deploy.Observe(&i, tt.container, tt.checked); len(again) > 0 {
+			if again := deploy.Observe(&i, tt.container, tt.checked, noon); len(again) > 0 {
 				t.Errorf("the same facts were news twice: %v", again)
 			}
 		})
@@ -91,4 +91,30 @@ func TestObserve(t *testing.T) {
 func with(i fleet.Instance, change func(*fleet.Instance)) fleet.Instance {
 	change(&i)
 	return i
+}
+
+// TestObserveBesideAnotherClock: an exit counts as of our time where the engine's
+// clock is ahead, and is news although it seems to be older than the last one.
+func TestObserveBesideAnotherClock(t *testing.T) {
+	last := noon.Add(-time.Minute)
+	for _, tt := range []struct {
+		name  string
+		ended time.Time
+		want  time.Time
+	}{
+		{"the engine is ahead", noon.Add(time.Hour), noon},
+		{"the engine is behind", noon.Add(-time.Hour), noon.Add(-time.Hour)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			i := fleet.Instance{ID: "i", ContainerID: "c", Current: fleet.StatusFailed, Desired: fleet.StatusRunning, StoppedAt: &last, RecentExits: []time.Time{last}}
+			c := fleet.Container{ID: "c", State: fleet.ContainerExited, ExitCode: 1, StartedAt: tt.ended.Add(-time.Second), FinishedAt: tt.ended}
+			events := deploy.Observe(&i, c, false, noon)
+			if len(events) != 1 || len(i.RecentExits) != 2 || !i.RecentExits[1].Equal(tt.want) || !i.StoppedAt.Equal(tt.ended) {
+				t.Errorf("tells of %d events, exits at %v, stopped at %s; want the second exit at %s", len(events), i.RecentExits, i.StoppedAt, tt.want)
+			}
+			if again := deploy.Observe(&i, c, false, noon.Add(time.Second)); len(again) > 0 {
+				t.Errorf("the same again is told as %d events", len(again))
+			}
+		})
+	}
 }

@@ -83,7 +83,7 @@ func (x *executor) upToDate(ctx context.Context, state fleet.WorkloadState, i fl
 	if err != nil {
 		return false, err
 	}
-	if before := i; len(Observe(&before, c, hasCheck(state, i))) == 0 {
+	if before := i; len(Observe(&before, c, hasCheck(state, i), time.Now())) == 0 {
 		return true, nil
 	}
 	return false, x.record(ctx, state, i, c)

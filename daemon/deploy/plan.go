@@ -269,21 +269,18 @@ func (p *planner) converge(i fleet.Instance) {
 		}
 	case ill(i):
 		p.cure(i)
-	case p.limits(i) != p.granted(i):
+	case limits(p.state, i) != granted(p.state, i):
 		p.add(StepResize, i, "")
 	}
 }
 
 // limits are what an instance may use at present.
-func (p *planner) limits(i fleet.Instance) fleet.Resources {
+func limits(state fleet.WorkloadState, i fleet.Instance) fleet.Resources {
 	if i.Limits != nil {
 		return *i.Limits
 	}
-	return p.state.Deployments[i.DeploymentID].Spec.Resources
+	return state.Deployments[i.DeploymentID].Spec.Resources
 }
-
-// granted are what it ought to be allowed.
-func (p *planner) granted(i fleet.Instance) fleet.Resources { return granted(p.state, i) }
 
 // granted are what an instance ought to be allowed: what its deployment says, but for
 // what a vertical policy has set. Memory is not lowered to less than the instance uses
@@ -291,13 +288,14 @@ func (p *planner) granted(i fleet.Instance) fleet.Resources { return granted(p.s
 // or has been replaced, it is.
 func granted(state fleet.WorkloadState, i fleet.Instance) fleet.Resources {
 	r := state.Deployments[i.DeploymentID].Spec.Resources.With(state.Limits)
-	if i.Limits == nil || i.Current != fleet.StatusRunning {
+	if i.Current != fleet.StatusRunning {
 		return r
 	}
-	before, after := i.Limits.MemoryBytes(), r.MemoryBytes()
+	present := limits(state, i)
+	before, after := present.MemoryBytes(), r.MemoryBytes()
 	lowered := after > 0 && (before == 0 || after < before)
 	if lowered && float64(after) < 1.1*i.Usage.MemoryMB*(1<<20) {
-		r.Memory = i.Limits.Memory
+		r.Memory = present.Memory
 	}
 	return r
 }
@@ -308,7 +306,7 @@ func restartDue(i fleet.Instance) bool {
 
 // repair plans the restart of an instance that ended by itself, when its time has come.
 func (p *planner) repair(i fleet.Instance) {
-	at, ok := NextStart(i.ID, i.RecentExits)
+	at, ok := NextStart(i.ID, i.RecentExits, p.now)
 	switch {
 	case !ok:
 	case at.After(p.now):
@@ -326,7 +324,7 @@ func (p *planner) cure(i fleet.Instance) {
 	after := i
 	after.RecentExits = slices.Clone(i.RecentExits)
 	strike(&after)
-	at, ok := NextStart(i.ID, after.RecentExits)
+	at, ok := NextStart(i.ID, after.RecentExits, p.now)
 	reason := illness(i)
 	switch {
 	case !ok:

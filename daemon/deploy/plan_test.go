@@ -29,7 +29,8 @@ const healthyDeadline = 5 * time.Minute
 // Further words: "gone" has no container, "draining" is out of service for 10 s,
 // "drained" has no more requests either, "stop" and "end" are wishes of a user,
 // "restart" asks for one, "exits=N" has ended by itself N times just now, "struck"
-// is being ended because it is unhealthy, "old" was created before every deployment.
+// is being ended because it is unhealthy, "old" was created before every deployment,
+// "ahead" has a clock that was put back by an hour since it ended or turned unhealthy.
 func instance(t *testing.T, text string) fleet.Instance {
 	t.Helper()
 	words := strings.Fields(text)
@@ -70,6 +71,13 @@ func instance(t *testing.T, text string) fleet.Instance {
 			i.RestartRequested = &noon
 		case "old":
 			i.CreatedAt = noon.Add(-time.Hour)
+		case "ahead":
+			for k := range i.RecentExits {
+				i.RecentExits[k] = i.RecentExits[k].Add(time.Hour)
+			}
+			if i.UnhealthySince != nil {
+				i.UnhealthySince = new(i.UnhealthySince.Add(time.Hour))
+			}
 		case "slow":
 			early := noon.Add(-healthyDeadline)
 			i.StartedAt = &early
@@ -152,6 +160,15 @@ func TestPlan(t *testing.T) {
 		{name: "third exit is repaired after a back-off", target: &v1,
 			instances: []string{"d1/1 running healthy", "d1/2 failed exits=3"},
 			recheck:   172 * time.Millisecond},
+		{name: "first exit is repaired at once although the clock was put back", target: &v1,
+			instances: []string{"d1/1 running healthy", "d1/2 failed exits=1 ahead"},
+			want:      "start d1/2"},
+		{name: "third exit is repaired at once if the clock was put back", target: &v1,
+			instances: []string{"d1/1 running healthy", "d1/2 failed exits=3 ahead"},
+			want:      "start d1/2"},
+		{name: "unhealthy replica is restarted at once although the clock was put back", target: &v1,
+			instances: []string{"d1/1 running unhealthy ahead", "d1/2 running exits=2 unhealthy ahead"},
+			want:      "restart d1/1, restart d1/2"},
 		{name: "crash loop is left alone", target: &v1,
 			instances: []string{"d1/1 running healthy", "d1/2 failed exits=5"}},
 		{name: "unhealthy replica is restarted at once", target: &v1,
@@ -304,24 +321,33 @@ func TestNextStart(t *testing.T) {
 	tests := []struct {
 		name  string
 		exits []time.Time
+		now   time.Duration // from the last exit
 		after time.Duration // from the last exit
 		ok    bool
 	}{
-		{"no exit", nil, 0, true},
-		{"first is at once", at(0), 0, true},
-		{"second waits", at(0, 5), 100 * time.Millisecond, true},
-		{"third waits longer", at(0, 5, 10), 200 * time.Millisecond, true},
-		{"fourth waits even longer", at(0, 5, 10, 15), 400 * time.Millisecond, true},
-		{"fifth is a loop", at(0, 5, 10, 15, 20), 0, false},
-		{"a long good run starts afresh", at(0, 5, 10, 15, 1000), 0, true},
-		{"only the window counts", at(0, 300, 599, 601), 200 * time.Millisecond, true},
+		{"no exit", nil, 0, 0, true},
+		{"first is at once", at(0), 0, 0, true},
+		{"second waits", at(0, 5), 0, 100 * time.Millisecond, true},
+		{"third waits longer", at(0, 5, 10), 0, 200 * time.Millisecond, true},
+		{"fourth waits even longer", at(0, 5, 10, 15), 0, 400 * time.Millisecond, true},
+		{"fifth is a loop", at(0, 5, 10, 15, 20), 0, 0, false},
+		{"a long good run starts afresh", at(0, 5, 10, 15, 1000), 0, 0, true},
+		{"only the window counts", at(0, 300, 599, 601), 0, 200 * time.Millisecond, true},
+		{"first, and the clock was put back", at(0), -time.Hour, -time.Hour, true},
+		{"third, and the clock was put back", at(0, 5, 10), -time.Hour, -time.Hour, true},
+		{"fifth is a loop whatever the clock says", at(0, 5, 10, 15, 20), -time.Hour, 0, false},
+		{"ends of before the clock was put back far do not count", at(3600, 3605, 3610, 3615, 0), 0, 0, true},
+		{"ends of before the clock was put back a little do", at(60, 65, 70, 0), 0, 400 * time.Millisecond, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			delays := make(map[time.Duration]bool)
+			delays, now := make(map[time.Duration]bool), noon
+			if n := len(tt.exits); n > 0 {
+				now = tt.exits[n-1].Add(tt.now)
+			}
 			for n := range 100 {
 				id := fmt.Sprintf("instance-%d", n)
-				got, ok := deploy.NextStart(id, tt.exits)
+				got, ok := deploy.NextStart(id, tt.exits, now)
 				if ok != tt.ok {
 					t.Fatalf("may start: %v, want %v", ok, tt.ok)
 				}
@@ -329,10 +355,10 @@ func TestNextStart(t *testing.T) {
 					return
 				}
 				delay := got.Sub(tt.exits[len(tt.exits)-1])
-				if delay < tt.after*4/5 || delay > tt.after*6/5 {
+				if (delay - tt.after).Abs() > tt.after.Abs()/5 {
 					t.Errorf("starts %s after the last exit, want %s and at most a fifth more or less", delay, tt.after)
 				}
-				if again, _ := deploy.NextStart(id, tt.exits); again != got {
+				if again, _ := deploy.NextStart(id, tt.exits, now); again != got {
 					t.Errorf("starts at %s, then at %s, from the same facts", got, again)
 				}
 				delays[delay] = true

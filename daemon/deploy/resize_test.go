@@ -29,6 +29,9 @@ func TestPlanResizes(t *testing.T) {
 		{"the grant has ended and enough is left", &larger, fleet.Resources{}, "d1/1 running healthy", 110, "resize d1/1"},
 		{"much is in use and less processor is granted", &larger, fleet.Resources{CPU: "250m"}, "d1/1 running healthy", 120, "resize d1/1"},
 		{"much is in use and more is granted", &larger, fleet.Resources{Memory: "300Mi"}, "d1/1 running healthy", 299, "resize d1/1"},
+		{"less memory is granted than is in use", nil, fleet.Resources{Memory: "64Mi"}, "d1/1 running healthy", 100, ""},
+		{"less memory is granted and enough is left", nil, fleet.Resources{Memory: "64Mi"}, "d1/1 running healthy", 50, "resize d1/1"},
+		{"less memory is granted than is in use, and more processor", nil, fleet.Resources{CPU: "750m", Memory: "64Mi"}, "d1/1 running healthy", 100, "resize d1/1"},
 		{"what does not run is left alone", nil, fleet.Resources{Memory: "256Mi"}, "d1/1 stopped stop", 0, ""},
 		{"a restart goes first", nil, fleet.Resources{Memory: "256Mi"}, "d1/1 running restart", 0, "restart d1/1"},
 	} {
@@ -89,6 +92,32 @@ func TestControllerResizesInPlace(t *testing.T) {
 		}
 		if left := slices.DeleteFunc(r.engine.ids(), func(id string) bool { return !slices.Contains(before, id) }); len(left) != len(before) {
 			t.Errorf("of %d containers only %d are still there", len(before), len(left))
+		}
+	})
+}
+
+// TestControllerResizesPatiently: what the engine refuses is asked for ever less
+// often, and told once; and nothing else that the instance needs waits for it.
+func TestControllerResizesPatiently(t *testing.T) {
+	inBubble(t, plain, func(t *testing.T, r *rig) {
+		r.deploy(t, 1)
+		after(time.Second)
+		full := fleet.Errorf(fleet.ErrRefused, "the memory is in use")
+		r.engine.fail("resize", slices.Repeat([]error{full}, 1000)...)
+		r.store.grant(fleet.Resources{Memory: "64Mi"})
+		r.controller.Wake(theWorkload)
+		after(time.Hour)
+		if n := r.engine.count("resize"); n < 60 || n > 60+60+20 {
+			t.Errorf("%d tries in an hour, want one in half a minute to a minute", n)
+		}
+		if n := strings.Count(r.logged.String(), full.Error()); n != 1 {
+			t.Errorf("told %d times:\n%s", n, r.logged.String())
+		}
+		i := r.instances()[0]
+		r.engine.exit(i.ContainerID, 1)
+		after(time.Second)
+		if now := r.instances()[0]; now.Current != fleet.StatusRunning || now.Restarts != 1 {
+			t.Errorf("a second after it exited it is %s with %d restarts", now.Current, now.Restarts)
 		}
 	})
 }

@@ -26,16 +26,16 @@ const (
 // it is until something changes. Times count back from the last one, so that a
 // verdict does not lapse by waiting, and a bad end after a good run as long as the
 // window starts afresh. Delays differ between instances, but are always the same
-// for the same facts.
-func NextStart(instanceID string, exits []time.Time) (time.Time, bool) {
+// for the same facts. After an end that has yet to come, as the clock was put back,
+// nothing is waited for.
+func NextStart(instanceID string, exits []time.Time, now time.Time) (time.Time, bool) {
 	recent := recentExits(exits)
-	switch n := len(recent); {
-	case n == 0:
-		return time.Time{}, true
+	n := len(recent)
+	switch {
 	case n >= CrashLimit:
 		return time.Time{}, false
-	case n == 1:
-		return recent[0], true
+	case n <= 1 || recent[n-1].After(now):
+		return now, true
 	default:
 		return recent[n-1].Add(jittered(min(firstDelay<<(n-2), maxDelay), instanceID, n)), true
 	}
@@ -52,18 +52,15 @@ func jittered(d time.Duration, instanceID string, n int) time.Duration {
 // crashLoop reports whether these bad ends are a crash loop.
 func crashLoop(exits []time.Time) bool { return len(recentExits(exits)) >= CrashLimit }
 
-// recentExits are those within the window before the last one.
-func recentExits(exits []time.Time) []time.Time {
-	if len(exits) == 0 {
-		return nil
-	}
-	last := exits[len(exits)-1]
-	for k, at := range exits {
-		if last.Sub(at) < CrashWindow {
-			return exits[k:]
+// recentExits are the last one and those within the window before it; or after it,
+// as it seems when the clock was put back between them.
+func recentExits(exits []time.Time) (recent []time.Time) {
+	for _, at := range exits {
+		if exits[len(exits)-1].Sub(at).Abs() < CrashWindow {
+			recent = append(recent, at)
 		}
 	}
-	return nil
+	return recent
 }
 
 // ill reports whether a run has to be ended because it is unhealthy: nobody has

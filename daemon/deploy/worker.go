@@ -39,6 +39,7 @@ type attempt struct {
 	underWay bool
 	backoff  *backoff
 	again    time.Time
+	told     string // the last failure that was logged
 }
 
 func newWorker(c *Controller, w fleet.Workload, epoch int64) *worker {
@@ -173,7 +174,7 @@ func (w *worker) begin(ctx context.Context, state fleet.WorkloadState, steps []S
 		if do == nil || busy[about] {
 			continue
 		}
-		if at, wait := w.attempt(about); wait {
+		if at, wait := w.attempt(about, s.Kind); wait {
 			again = earlier(again, at)
 			continue
 		}
@@ -204,13 +205,14 @@ func (w *worker) hasten() {
 	w.wake(nil)
 }
 
-// attempt notes that work begins, unless it has to wait until the time that it returns.
-func (w *worker) attempt(about string) (at time.Time, wait bool) {
+// attempt notes that work begins, unless it has to wait until the time that it
+// returns. What is tried again sooner does not wait for what has failed and is not.
+func (w *worker) attempt(about string, kind StepKind) (at time.Time, wait bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	a, ok := w.attempts[about]
-	if !ok {
-		a = &attempt{backoff: newBackoff(lastRetry)}
+	if last := patience(kind); !ok || a.backoff.last != last {
+		a = &attempt{backoff: newBackoff(last)}
 		w.attempts[about] = a
 	}
 	if time.Now().Before(a.again) {
@@ -223,17 +225,26 @@ func (w *worker) attempt(about string) (at time.Time, wait bool) {
 // carryOut does what a step asks of the engine, and has the worker look at what has become of it.
 func (w *worker) carryOut(ctx context.Context, s Step, about string, slots chan struct{}, do func(context.Context) error) {
 	err := inSlot(ctx, slots, do)
-	if err != nil && ctx.Err() == nil {
+	if news := w.ended(about, err); news && ctx.Err() == nil {
 		w.log.Warn("cannot do a step, trying again", "step", s.String(), "error", err)
 	}
-	w.mu.Lock()
-	if a := w.attempts[about]; err != nil {
-		a.underWay, a.again = false, time.Now().Add(a.backoff.delay())
-	} else {
-		delete(w.attempts, about)
-	}
-	w.mu.Unlock()
 	w.wake(nil)
+}
+
+// ended notes how work has ended, and reports whether it failed in another way than
+// the last time.
+func (w *worker) ended(about string, err error) (news bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a := w.attempts[about]
+	if err == nil {
+		delete(w.attempts, about)
+		return false
+	}
+	news = a.told != err.Error()
+	a.told = err.Error()
+	a.underWay, a.again = false, time.Now().Add(a.backoff.delay())
+	return news
 }
 
 // inSlot bounds how many of a kind go on at the same time.
@@ -304,11 +315,11 @@ func (w *worker) look(ctx context.Context, state fleet.WorkloadState, i fleet.In
 	}
 	checked := hasCheck(state, i)
 	preview := i
-	if len(Observe(&preview, c, checked)) == 0 && preview.IPAddress == i.IPAddress {
+	if len(Observe(&preview, c, checked, time.Now())) == 0 && preview.IPAddress == i.IPAddress {
 		return false, nil
 	}
 	_, err = w.store.UpdateInstance(ctx, i.ID, func(row *fleet.Instance) ([]fleet.Event, error) {
-		return Observe(row, c, checked), nil
+		return Observe(row, c, checked, time.Now()), nil
 	})
 	if errors.Is(err, fleet.ErrNotFound) {
 		return false, nil
