@@ -197,6 +197,50 @@ func TestMigrateMetrics(t *testing.T) {
 	}
 }
 
+// TestMigrateRollbacks: rollbacks of before, and scalings of what they had brought
+// back, get the settings of the rollout of the same version, whoever owns the tables.
+func TestMigrateRollbacks(t *testing.T) {
+	db, u := emptyWithOwner(t)
+	if err := postgres.MigrateTo(t.Context(), u, 14, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	conn := connect(t, db.OwnerURL)
+	exec(t, conn, `INSERT INTO container_definitions (id, name, service_name, image_name) VALUES ('`+definitionID+`', 'api', 'api', 'wedsync/api')`)
+	const hurried = `{"max_surge": "100%", "min_healthy_time": 0, "keep_warm_time": 0, "drain_time": 0}`
+	rows := []struct {
+		kind, status, digest, settings string
+		drain                          int // wanted after
+	}{
+		{"deploy", "completed", "a", `{"max_surge": "25%", "min_healthy_time": 10, "keep_warm_time": 30, "drain_time": 25}`, 25},
+		{"deploy", "failed", "a", `{"max_surge": "25%", "min_healthy_time": 10, "keep_warm_time": 30, "drain_time": 26}`, 26},
+		{"deploy", "rolled_back", "b", `{"max_surge": "25%", "min_healthy_time": 10, "keep_warm_time": 30, "drain_time": 27}`, 27},
+		{"rollback", "completed", "a", hurried, 25},
+		{"scale", "completed", "a", hurried, 25},
+		{"scale", "in_progress", "b", hurried, 27},
+		{"rollback", "completed", "unknown", hurried, 0},
+		{"deploy", "completed", "c", hurried, 0}, // as a user wanted it
+		{"scale", "completed", "c", hurried, 0},
+		{"scale", "completed", "a", `{"max_surge": "25%", "min_healthy_time": 0, "keep_warm_time": 0, "drain_time": 28}`, 28},
+	}
+	for k, r := range rows {
+		exec(t, conn, `INSERT INTO deployment_history (id, definition_id, environment, deployment_type, deployment_status, image_tag, image_digest, config_snapshot, rollout_config)
+			VALUES ($1, '`+definitionID+`', 'staging', $2, $3, 'v1', $4, '{}', $5)`, fmt.Sprintf(deploymentID, k), r.kind, r.status, r.digest, r.settings)
+	}
+	if err := postgres.Migrate(t.Context(), u, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	s := openURL(t, u)
+	for k, r := range rows {
+		if d, err := s.Deployment(system(t), fmt.Sprintf(deploymentID, k)); err != nil || d.Rollout.DrainTime != r.drain {
+			t.Errorf("row %d, a %s that was %s, drains for %d s, %v; want %d", k, r.kind, r.status, d.Rollout.DrainTime, err, r.drain)
+		}
+	}
+	var forced bool
+	if err := conn.QueryRow(t.Context(), `SELECT relforcerowsecurity FROM pg_class WHERE oid = 'deployment_history'::regclass`).Scan(&forced); err != nil || !forced {
+		t.Errorf("row level security is forced: %v, %v", forced, err)
+	}
+}
+
 // TestMigrateRollouts: what ran before there were rollouts goes on as it was meant,
 // whoever owns the tables.
 func TestMigrateRollouts(t *testing.T) {
