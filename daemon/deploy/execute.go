@@ -168,9 +168,10 @@ func permanent(err error) bool {
 	return errors.Is(err, fleet.ErrRefused) || errors.Is(err, fleet.ErrImageNotFound) || errors.Is(err, fleet.ErrPortTaken)
 }
 
+// keep makes an instance the target's, under the number that it has there.
 func (x *executor) keep(ctx context.Context, state fleet.WorkloadState, i fleet.Instance) error {
 	_, err := x.store.UpdateInstance(ctx, i.ID, func(row *fleet.Instance) ([]fleet.Event, error) {
-		row.DeploymentID, row.DrainingSince = state.Target.ID, nil
+		row.DeploymentID, row.DrainingSince, row.Replica = state.Target.ID, nil, i.Replica
 		return nil, nil
 	})
 	return err

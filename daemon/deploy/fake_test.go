@@ -111,7 +111,8 @@ func (m *memory) CreateDeployment(_ context.Context, d fleet.Deployment) (fleet.
 func (m *memory) begin(d fleet.Deployment) {
 	for id, old := range m.deployments {
 		if old.Status == fleet.DeploymentInProgress {
-			old.Status, old.SupersededByID, d.SupersedesID = fleet.DeploymentFailed, d.ID, id
+			d.Supersede(old, m.live)
+			old.Status, old.SupersededByID = fleet.DeploymentFailed, d.ID
 			m.deployments[id] = old
 		}
 	}

@@ -66,7 +66,7 @@ func (x *executor) fail(ctx context.Context, state fleet.WorkloadState, s Step) 
 		row.Status, row.CompletedAt, row.CurrentStep, row.State.Weight = fleet.DeploymentFailed, &now, "", nil
 		row.Errors = append(row.Errors, found...)
 		return []fleet.Event{deploymentEvent(*row, fleet.EventDeploymentFailed, found[0].Message)}, nil
-	}, automatic(state))
+	}, automatic(state, now))
 	if errors.Is(err, fleet.ErrConflict) {
 		return nil // it has ended meanwhile
 	}

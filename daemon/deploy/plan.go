@@ -111,8 +111,7 @@ func Plan(s fleet.WorkloadState, now time.Time) Outline {
 	if s.Target == nil {
 		return Outline{Steps: removeAll(s.Instances, "nothing is deployed")}
 	}
-	p := planner{state: s, target: *s.Target, now: now}
-	p.match()
+	p := newPlanner(s, now)
 	if s.Target.Status == fleet.DeploymentInProgress {
 		p.rollout()
 		p.out.Progress = p.progress()
@@ -123,7 +122,8 @@ func Plan(s fleet.WorkloadState, now time.Time) Outline {
 }
 
 type planner struct {
-	state  fleet.WorkloadState
+	state fleet.WorkloadState
+	// target is that of the state, with the settings that it is carried out by.
 	target fleet.Deployment
 	now    time.Time
 	// members are the instances that the target counts as its replicas, by number;
@@ -132,6 +132,14 @@ type planner struct {
 	others  []fleet.Instance
 	missing []int
 	out     Outline
+}
+
+// newPlanner knows which instances the target of s, which is not nil, counts as its own.
+func newPlanner(s fleet.WorkloadState, now time.Time) *planner {
+	p := &planner{state: s, target: *s.Target, now: now}
+	p.target.Rollout = p.settings()
+	p.match()
+	return p
 }
 
 func (p *planner) add(kind StepKind, i fleet.Instance, reason string) {
@@ -151,11 +159,7 @@ func (p *planner) recheck(t time.Time) {
 // rollback, restarts nobody.
 func (p *planner) match() {
 	p.members = make(map[int]fleet.Instance)
-	candidates := slices.Clone(p.state.Instances)
-	slices.SortStableFunc(candidates, func(a, b fleet.Instance) int {
-		return cmp.Or(cmp.Compare(preference(a, p.target.ID), preference(b, p.target.ID)), cmp.Compare(a.Replica, b.Replica))
-	})
-	for _, i := range candidates {
+	for _, i := range p.candidates() {
 		_, taken := p.members[i.Replica]
 		if taken || i.Replica > p.target.After || i.Desired == fleet.StatusTerminated || !p.fits(i) {
 			p.others = append(p.others, i)
@@ -174,6 +178,18 @@ func (p *planner) match() {
 	}
 }
 
+// candidates are the instances, those first that are to be members rather than others.
+func (p *planner) candidates() []fleet.Instance {
+	list := slices.Clone(p.state.Instances)
+	slices.SortStableFunc(list, func(a, b fleet.Instance) int {
+		return cmp.Or(cmp.Compare(preference(a, p.target.ID), preference(b, p.target.ID)), cmp.Compare(a.Replica, b.Replica))
+	})
+	if p.revokes() {
+		p.closeRanks(list)
+	}
+	return list
+}
+
 // preference orders the candidates for one replica number: the target's own, then those that serve.
 func preference(i fleet.Instance, targetID string) int {
 	switch {
@@ -187,12 +203,16 @@ func preference(i fleet.Instance, targetID string) int {
 }
 
 // fits reports whether an instance can be a replica of the target: one that has
-// ended by itself too, as long as it may be started again.
+// ended by itself too, as long as it may be started again; but of what a failed
+// scaling has brought only what has proved itself.
 func (p *planner) fits(i fleet.Instance) bool {
 	if i.DeploymentID == p.target.ID {
 		return true
 	}
-	return (i.Current != fleet.StatusFailed || !crashLoop(i.RecentExits)) && p.runs(i, &p.target)
+	if p.revokes() && i.Replica > p.target.Before && !p.proved(i, p.state.Target.Rollout) {
+		return false
+	}
+	return !givenUp(i) && p.runs(i, &p.target)
 }
 
 // runs reports whether an instance's container is what a deployment wants.
@@ -357,6 +377,11 @@ func (p *planner) ordered() []fleet.Instance {
 // serves reports whether an instance runs and is healthy.
 func serves(i fleet.Instance) bool {
 	return i.Current == fleet.StatusRunning && i.Health == fleet.HealthHealthy
+}
+
+// givenUp reports whether an instance is down in a crash loop.
+func givenUp(i fleet.Instance) bool {
+	return i.Current == fleet.StatusFailed && crashLoop(i.RecentExits)
 }
 
 // heldBack reports whether a user keeps the instance stopped.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 // rollout plans the deployment in progress: what its strategy wants next, after
@@ -39,6 +40,31 @@ func (p *planner) rollout() {
 	p.overdue()
 }
 
+// settings are those that the target is carried out by. A rollback hurries: all at
+// once, and what has been stable before need not prove itself for as long again.
+// Whether it may start first is for what it undoes to say, since that has to run
+// beside it. What takes back a scaling starts nothing, and removes what is too many.
+//
+// It drains like every deployment: what serves may have requests, whatever is
+// thought of its version.
+func (p *planner) settings() grammar.Rollout {
+	r := p.target.Rollout
+	if p.target.Type != fleet.TypeRollback || p.target.Status != fleet.DeploymentInProgress {
+		return r
+	}
+	if undone, ok := p.state.Deployments[p.target.RollbackOfID]; ok {
+		r.StartFirst = undone.Rollout.StartFirst
+	}
+	r.MinHealthyTime, r.MaxSurge, r.MaxUnavailable = 0, "100%", "0"
+	if !r.StartFirst {
+		r.MaxSurge, r.MaxUnavailable = "0", "100%"
+	}
+	if p.revokes() {
+		r.MaxUnavailable = "100%"
+	}
+	return r
+}
+
 // undeploy removes everything at the same time: nobody is left to take over from it.
 func (p *planner) undeploy() {
 	for _, i := range p.others {
@@ -61,9 +87,10 @@ func (p *planner) replaces() bool {
 }
 
 // needsImage reports whether containers have to be created and the image has not
-// been made sure of. Nothing old is touched before it has.
+// been made sure of. Nothing old is touched before it has. What takes back a scaling
+// brings nothing that it could not do without.
 func (p *planner) needsImage() bool {
-	if p.target.State.PulledAt != nil {
+	if p.target.State.PulledAt != nil || p.revokes() {
 		return false
 	}
 	if len(p.missing) > 0 {
@@ -82,13 +109,17 @@ func needsContainer(i fleet.Instance) bool {
 }
 
 // tend keeps what is in service as it should be: the members, and of the others
-// those that were live, because they serve until they are replaced.
+// those that were live, because they serve until they are replaced. What a failed
+// scaling has brought was not.
 func (p *planner) tend() {
 	waits := p.target.State.PausedAt != nil || p.needsImage()
 	for _, i := range p.ordered() {
 		if !waits || !needsContainer(i) {
 			p.converge(i)
 		}
+	}
+	if p.revokes() {
+		return
 	}
 	for _, i := range p.others {
 		if i.DrainingSince == nil && i.Desired != fleet.StatusTerminated && p.runs(i, p.state.Live) {
@@ -101,7 +132,10 @@ func (p *planner) tend() {
 func (p *planner) failed() bool {
 	for _, i := range p.ordered() {
 		reason := p.failure(i)
-		if i.CreatedAt.Before(p.target.StartedAt) {
+		switch {
+		case p.former(i):
+			continue
+		case i.CreatedAt.Before(p.target.StartedAt):
 			reason = keptFailure(i)
 		}
 		if reason != "" {
@@ -142,7 +176,7 @@ func (p *planner) failure(i fleet.Instance) string {
 // keptFailure is why a replica that was kept from before fails the deployment: it
 // is repaired like in a steady state, but a crash loop is not.
 func keptFailure(i fleet.Instance) string {
-	if !crashLoop(i.RecentExits) || i.Current != fleet.StatusFailed || i.Desired != fleet.StatusRunning {
+	if !givenUp(i) || i.Desired != fleet.StatusRunning {
 		return ""
 	}
 	return cmp.Or(i.Error, "is in a crash loop")
@@ -171,18 +205,20 @@ func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 // settled reports whether a replica has proved itself: every check has passed for
 // the minimum time, with one that began after it. Time alone proves nothing of a
 // replica that is checked: its next check may be hanging.
-func (p *planner) settled(i fleet.Instance) bool {
-	at, ok := p.settlesAt(i)
+func (p *planner) settled(i fleet.Instance) bool { return p.proved(i, p.target.Rollout) }
+
+// proved is settled by the settings of another rollout.
+func (p *planner) proved(i fleet.Instance, r grammar.Rollout) bool {
+	at, ok := settlesAt(i, seconds(r.MinHealthyTime))
 	if !ok || p.now.Before(at) {
 		return false
 	}
 	return p.target.Spec.HealthCheck == nil || i.LastCheck != nil && !i.LastCheck.Before(at)
 }
 
-// settlesAt is when a replica will have proved itself if no check fails; false
-// while it is not healthy.
-func (p *planner) settlesAt(i fleet.Instance) (time.Time, bool) {
-	least := seconds(p.target.Rollout.MinHealthyTime)
+// settlesAt is when a replica will have been healthy for long enough if no check
+// fails; false while it is not healthy.
+func settlesAt(i fleet.Instance, least time.Duration) (time.Time, bool) {
 	switch {
 	case !serves(i):
 		return time.Time{}, false
@@ -196,19 +232,33 @@ func (p *planner) settlesAt(i fleet.Instance) (time.Time, bool) {
 }
 
 // ready reports whether nothing has to be waited for with a member any more.
-func (p *planner) ready(i fleet.Instance) bool { return p.settled(i) || heldBack(i) }
+func (p *planner) ready(i fleet.Instance) bool {
+	return p.settled(i) || heldBack(i) || p.former(i) && (serves(i) || givenUp(i))
+}
 
-// awaitMembers plans to wait for the members that are not ready, and reports
-// whether there are any.
+// awaits reports whether the target waits for a member. A scaling does for those
+// that were there before only as long as others serve in their place, which it removes then.
+func (p *planner) awaits(i fleet.Instance) bool {
+	switch {
+	case p.ready(i):
+		return false
+	case p.former(i):
+		return p.target.Type == fleet.TypeScale && len(p.inService()) > 0
+	default:
+		return true
+	}
+}
+
+// awaitMembers plans to wait for members, and reports whether it has to.
 func (p *planner) awaitMembers() bool {
 	waiting := false
 	for _, i := range p.ordered() {
-		if p.ready(i) {
+		if !p.awaits(i) {
 			continue
 		}
 		waiting = true
 		p.add(StepAwaitHealthy, i, "")
-		if at, ok := p.settlesAt(i); ok {
+		if at, ok := settlesAt(i, seconds(p.target.Rollout.MinHealthyTime)); ok {
 			p.recheck(at)
 		}
 		if deadline := p.healthyBy(i); p.now.Before(deadline) {
@@ -280,10 +330,10 @@ func (p *planner) clearOut() {
 	}
 }
 
-// finish completes the deployment when all its replicas are ready and nothing else is left.
+// finish completes the deployment when it waits for no replica and nothing else is left.
 func (p *planner) finish() {
 	for _, i := range p.members {
-		if !p.ready(i) {
+		if p.awaits(i) {
 			return
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
-	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 // Rollback starts bringing back what an earlier deployment ran: its whole
@@ -48,7 +47,11 @@ func (s *Service) newRollback(ctx context.Context, r fleet.RollbackRequest) (fle
 		}
 		return fleet.Deployment{}, &fleet.InvalidError{Fields: faults}
 	}
-	return rollbackTo(d, target, r.Reason), nil
+	rollback := rollbackTo(d, target, r.Reason)
+	if r.TargetID == "" {
+		rollback.After = replicasBefore(d, target)
+	}
+	return rollback, nil
 }
 
 // mayUndo checks that a deployment is the one that the environment runs, or is
@@ -105,18 +108,11 @@ func (s *Service) rollbackTarget(ctx context.Context, d fleet.Deployment, state 
 	return target, err
 }
 
-// rollbackTo is the deployment that undoes d by bringing back target. It does not
-// wait for what has been stable before to prove itself again, and drains nothing:
-// what is undone is to go.
+// rollbackTo is the deployment that undoes d by bringing back target, with its
+// settings, which hold on for what comes after; that the rollback itself hurries is
+// a matter of planning. The number of replicas is that of target; but once d has
+// completed, that which a policy wants at present.
 func rollbackTo(d, target fleet.Deployment, notes string) fleet.Deployment {
-	rollout := grammar.DefaultRollout(d.Rollout.StartFirst)
-	rollout.HealthyDeadline, rollout.ProgressDeadline = target.Rollout.HealthyDeadline, target.Rollout.ProgressDeadline
-	rollout.MinHealthyTime, rollout.KeepWarmTime, rollout.DrainTime = 0, 0, 0
-	if rollout.StartFirst {
-		rollout.MaxSurge = "100%"
-	} else {
-		rollout.MaxUnavailable = "100%"
-	}
 	var begin fleet.RolloutState
 	if d.Strategy.Weights() {
 		begin.Weight = new(100) // the old set is whole: every request goes there from now on
@@ -131,10 +127,10 @@ func rollbackTo(d, target fleet.Deployment, notes string) fleet.Deployment {
 		ImageDigest:        target.ImageDigest,
 		Spec:               target.Spec,
 		After:              target.After,
-		KeepReplicas:       true,
+		KeepReplicas:       d.Status != fleet.DeploymentInProgress,
 		Status:             fleet.DeploymentInProgress,
 		Strategy:           fleet.StrategyRollingUpdate,
-		Rollout:            rollout,
+		Rollout:            target.Rollout,
 		State:              begin,
 		RollbackTargetID:   target.ID,
 		RollbackOfID:       d.ID,
@@ -142,13 +138,35 @@ func rollbackTo(d, target fleet.Deployment, notes string) fleet.Deployment {
 	}
 }
 
-// automatic is the rollback that the failure of the target calls for: none when
-// nothing was stable before, and never one of a rollback.
-func automatic(s fleet.WorkloadState) *fleet.Deployment {
+// replicasBefore is the number of replicas to bring back with target, which was
+// stable before d: that which was asked for when d took its place.
+func replicasBefore(d, target fleet.Deployment) int {
+	asked := d.State.Asked
+	if asked == nil {
+		return target.After
+	}
+	return min(max(*asked, target.Spec.Scaling.MinReplicas), target.Spec.Scaling.MaxReplicas)
+}
+
+// undoing is the rollback of the target to what is live: none when nothing is, and
+// never one of a rollback.
+func undoing(s fleet.WorkloadState) *fleet.Deployment {
 	if s.Live == nil || s.Target.Removal || s.Target.Type == fleet.TypeRollback {
 		return nil
 	}
-	return new(rollbackTo(*s.Target, *s.Live, ""))
+	r := rollbackTo(*s.Target, *s.Live, "")
+	r.After = replicasBefore(*s.Target, *s.Live)
+	return &r
+}
+
+// automatic is the rollback that the failure of the target calls for: undoing, but
+// for the replicas of a scaling that have proved themselves.
+func automatic(s fleet.WorkloadState, now time.Time) *fleet.Deployment {
+	r := undoing(s)
+	if r != nil && s.Target.Type == fleet.TypeScale {
+		r.After, r.Notes = remaining(s, now)
+	}
+	return r
 }
 
 // Scale starts changing the number of replicas of what is live. ErrNotFound when
@@ -199,7 +217,7 @@ func (s *Service) Steer(ctx context.Context, id string, command fleet.Command, r
 			return fleet.Deployment{}, err
 		}
 		if state.Target != nil && state.Target.ID == id {
-			rollback = automatic(state)
+			rollback = undoing(state)
 		}
 	}
 	now := time.Now().UTC().Truncate(time.Microsecond)

@@ -27,7 +27,9 @@ type world struct {
 	broken map[string]time.Duration
 	// events happen at their time, whatever is planned.
 	events []occurrence
-	least  int // fewest that ever served since the last request
+	// failing, if it is not nil, is called when a deployment is about to fail.
+	failing func()
+	least   int // fewest that ever served since the last request
 }
 
 type occurrence struct {
@@ -79,6 +81,7 @@ func (w *world) deployment(tag string, replicas int, strategy fleet.Strategy) fl
 // request begins a deployment, in the place of what is in progress.
 func (w *world) request(d fleet.Deployment) {
 	if t := w.state.Target; t != nil && t.Status == fleet.DeploymentInProgress {
+		d.Supersede(*t, w.live())
 		w.change(func(old *fleet.Deployment) { old.Status = fleet.DeploymentFailed })
 		w.note("%s is superseded", t.ID)
 	}
@@ -90,6 +93,14 @@ func (w *world) request(d fleet.Deployment) {
 	w.state.Target = &d
 	w.least = w.serving()
 	w.note("%s: %s of %s, %d replicas, %s", d.ID, d.Type, d.ImageTag, d.After, d.Strategy)
+}
+
+// live is the identifier of what is live.
+func (w *world) live() string {
+	if w.state.Live == nil {
+		return ""
+	}
+	return w.state.Live.ID
 }
 
 func (w *world) note(format string, args ...any) {
@@ -278,7 +289,7 @@ func (w *world) step(s deploy.Step) bool {
 		w.change(func(d *fleet.Deployment) { d.State.PulledAt = new(w.now) })
 	case deploy.StepKeep:
 		i := w.instance(s.Instance.Name)
-		i.DeploymentID, i.DrainingSince = w.state.Target.ID, nil
+		i.DeploymentID, i.DrainingSince, i.Replica = w.state.Target.ID, nil, s.Instance.Replica
 	case deploy.StepAdd:
 		d := w.state.Target
 		name := fmt.Sprintf("%s/%d", d.ID, s.Instance.Replica)
@@ -329,7 +340,10 @@ func (w *world) complete() {
 }
 
 func (w *world) fail() {
-	rollback := deploy.Automatic(w.state)
+	if w.failing != nil {
+		w.failing()
+	}
+	rollback := deploy.Automatic(w.state, w.now)
 	w.change(func(d *fleet.Deployment) { d.Status = fleet.DeploymentFailed })
 	w.state.Target = w.state.Live
 	if rollback != nil {

@@ -71,7 +71,8 @@ type WorkloadState struct {
 	Live *Deployment
 	// Instances are all that are not terminated, oldest first.
 	Instances []Instance
-	// Deployments are those that Instances belong to, with Target and Live, by id.
+	// Deployments are those that Instances belong to, with Target and Live, and what a
+	// rollback in progress undoes, by id.
 	Deployments map[string]Deployment
 	// Limits are what a vertical policy has set for each replica, in the place of
 	// what the deployment says; what is empty was not set.

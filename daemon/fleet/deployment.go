@@ -111,6 +111,10 @@ type RolloutState struct {
 	// number of healthy replicas that did it.
 	ProgressAt *time.Time `json:"progress_at,omitempty"`
 	Settled    int        `json:"settled,omitempty"`
+	// Asked is the number of replicas that was asked for of the live deployment when
+	// this one took the place of what was to bring it; nil when it is the live one's.
+	// A rollback brings it back.
+	Asked *int `json:"replicas_asked,omitempty"`
 	// Trouble is why the last step has to be repeated.
 	Trouble string `json:"trouble,omitempty"`
 }
@@ -130,6 +134,20 @@ type DeploymentError struct {
 // Workload is the workload that the deployment changes.
 func (d Deployment) Workload() Workload {
 	return Workload{DefinitionID: d.DefinitionID, Environment: d.Environment}
+}
+
+// Supersede has d, which is to begin, take the place of old, which is in progress
+// while the deployment liveID is live. A number of replicas that old was to bring to
+// what is live, or has itself kept from being brought, is not forgotten for that.
+func (d *Deployment) Supersede(old Deployment, liveID string) {
+	d.SupersedesID = old.ID
+	switch {
+	case d.Type != TypeDeploy:
+	case old.Type == TypeScale, old.Type == TypeRollback && old.RollbackTargetID == liveID:
+		d.State.Asked = &old.After
+	default:
+		d.State.Asked = old.State.Asked
+	}
 }
 
 // Scaled is what d runs, in another number of replicas: a deployment that has yet to begin.

@@ -65,7 +65,7 @@ func (t *transaction) begin(ctx context.Context, w dbsqlc.Workload, d fleet.Depl
 			return d, err
 		}
 	}
-	if err := t.supersede(ctx, &d); err != nil {
+	if err := t.supersede(ctx, w, &d); err != nil {
 		return d, err
 	}
 	if err := t.InsertDeployment(ctx, deploymentColumns(d, t.call.Principal)); err != nil {
@@ -140,7 +140,7 @@ func (t *transaction) keepReplicas(ctx context.Context, w dbsqlc.Workload, d *fl
 }
 
 // supersede ends the deployment in progress of d's workload, if there is one, in favour of d.
-func (t *transaction) supersede(ctx context.Context, d *fleet.Deployment) error {
+func (t *transaction) supersede(ctx context.Context, w dbsqlc.Workload, d *fleet.Deployment) error {
 	rows, err := t.LockInProgress(ctx, dbsqlc.LockInProgressParams{DefinitionID: d.DefinitionID, Environment: d.Environment})
 	if err != nil {
 		return err
@@ -154,7 +154,7 @@ func (t *transaction) supersede(ctx context.Context, d *fleet.Deployment) error 
 			message = "rolled back by deployment " + d.ID + " before it was completed"
 		}
 		old.Errors = append(old.Errors, fleet.DeploymentError{Step: "superseded", Message: message})
-		d.SupersedesID = old.ID
+		d.Supersede(old, text(w.LiveDeploymentID))
 		if err := t.UpdateDeployment(ctx, progressColumns(old)); err != nil {
 			return err
 		}

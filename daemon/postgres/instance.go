@@ -229,6 +229,7 @@ func (t *transaction) updateInstance(ctx context.Context, i fleet.Instance) erro
 		RestartRequestedAt: i.RestartRequested, Force: i.Force, StartedAt: i.StartedAt, StoppedAt: i.StoppedAt,
 		ImageTag: i.ImageTag, ImageDigest: i.ImageDigest, DeploymentID: nullable(i.DeploymentID),
 		HealthySince: i.HealthySince, DrainingSince: i.DrainingSince, UnhealthySince: i.UnhealthySince, ResourceLimits: i.Limits,
+		ReplicaNumber: i.Replica,
 	})
 }
 

@@ -19,7 +19,7 @@ func wholeState(t *testing.T) fleet.RolloutState {
 	t.Helper()
 	state := fleet.RolloutState{
 		Weight: new(25), WeightAt: new(testTime), PulledAt: new(testTime.Add(time.Second)), PausedAt: new(testTime.Add(2 * time.Second)),
-		PromotedAt: new(testTime.Add(3 * time.Second)), ProgressAt: new(testTime.Add(4 * time.Second)), Settled: 3, Trouble: "no route to registry",
+		PromotedAt: new(testTime.Add(3 * time.Second)), ProgressAt: new(testTime.Add(4 * time.Second)), Settled: 3, Asked: new(5), Trouble: "no route to registry",
 	}
 	for field, v := range reflect.ValueOf(state).Fields() {
 		if v.IsZero() {
@@ -70,7 +70,8 @@ func TestRolloutRoundTrip(t *testing.T) {
 	}
 }
 
-// TestInstancesInRollouts: since when an instance is healthy, or out of service, is kept.
+// TestInstancesInRollouts: since when an instance is healthy, or out of service, is
+// kept, and which number it has.
 func TestInstancesInRollouts(t *testing.T) {
 	s, _ := open(t)
 	d := deploymentIn(t, s, "staging")
@@ -80,9 +81,11 @@ func TestInstancesInRollouts(t *testing.T) {
 	if !reflect.DeepEqual(got.HealthySince, i.HealthySince) || !reflect.DeepEqual(got.DrainingSince, i.DrainingSince) {
 		t.Errorf("added healthy since %v, draining since %v; want %v, %v", got.HealthySince, got.DrainingSince, i.HealthySince, i.DrainingSince)
 	}
-	got, err := s.UpdateInstance(system(t), i.ID, change(func(i *fleet.Instance) { i.HealthySince, i.DrainingSince = nil, new(testTime.Add(time.Minute)) }))
-	if err != nil || got.HealthySince != nil || !got.DrainingSince.Equal(testTime.Add(time.Minute)) {
-		t.Errorf("updated to %v, %v, %v", got.HealthySince, got.DrainingSince, err)
+	got, err := s.UpdateInstance(system(t), i.ID, change(func(i *fleet.Instance) {
+		i.HealthySince, i.DrainingSince, i.Replica = nil, new(testTime.Add(time.Minute)), 3
+	}))
+	if err != nil || got.HealthySince != nil || !got.DrainingSince.Equal(testTime.Add(time.Minute)) || got.Replica != 3 {
+		t.Errorf("updated to %v, %v, replica %d, %v", got.HealthySince, got.DrainingSince, got.Replica, err)
 	}
 	if state := load(t, s, d.Workload()); len(state.Instances) != 1 || !reflect.DeepEqual(state.Instances[0], got) {
 		t.Errorf("loaded %+v, want %+v", state.Instances, got)
@@ -135,6 +138,45 @@ func TestSuperseding(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSupersedingAScaling: the number that it was to bring is not forgotten, however
+// often its place is taken.
+func TestSupersedingAScaling(t *testing.T) {
+	s, _ := open(t)
+	definition := createDefinition(t, s, "api")
+	live := completed(t, s, deployed(t, s, definition, "staging").ID)
+	begin := func(d fleet.Deployment) fleet.Deployment {
+		t.Helper()
+		d, err := s.CreateDeployment(system(t), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	asked := func(d fleet.Deployment, want *int) {
+		t.Helper()
+		if got, err := s.Deployment(system(t), d.ID); err != nil || !reflect.DeepEqual(got.State.Asked, want) {
+			t.Errorf("%s remembers %v replicas, %v; want %v", got.Type, got.State.Asked, err, want)
+		}
+	}
+	asked(live, nil)
+	asked(begin(live.Scaled(4, "")), nil)
+	asked(begin(live.Scaled(5, "")), nil)
+	first := begin(deploymentOf(definition, "staging"))
+	asked(first, new(5))
+	second := begin(deploymentOf(definition, "staging"))
+	asked(second, new(5))
+	back := rollbackOf(second, live.ID)
+	back.After = 5
+	back = begin(back)
+	asked(back, nil)
+	if undone, ok := load(t, s, live.Workload()).Deployments[second.ID]; !ok || undone.Status != fleet.DeploymentFailed {
+		t.Errorf("what the rollback undoes is loaded: %v, as %s", ok, undone.Status)
+	}
+	asked(begin(deploymentOf(definition, "staging")), new(5))
+	completed(t, s, idOf(load(t, s, live.Workload()).Target))
+	asked(begin(deploymentOf(definition, "staging")), nil)
 }
 
 // rollbackOf is a rollback of d to a target.

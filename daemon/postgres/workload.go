@@ -113,6 +113,11 @@ func (t *transaction) loadDeployments(ctx context.Context, state *fleet.Workload
 	}
 	state.Target = pointer(state.Deployments, w.TargetDeploymentID)
 	state.Live = pointer(state.Deployments, w.LiveDeploymentID)
+	if err != nil || state.Target == nil || state.Target.Status != fleet.DeploymentInProgress || state.Target.RollbackOfID == "" {
+		return err
+	}
+	undone, err := t.deployment(ctx, state.Target.RollbackOfID)
+	state.Deployments[undone.ID] = undone
 	return err
 }
 

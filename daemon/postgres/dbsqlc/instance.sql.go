@@ -573,7 +573,8 @@ UPDATE container_instances SET
     resource_usage = $8, health_status = $9, health_checks = $10, last_health_check = $11, restart_count = $12,
     recent_exits = $13, exit_code = $14, error_message = $15, restart_requested_at = $16, force = $17,
     started_at = $18, stopped_at = $19, image_tag = $20, image_digest = $21, deployment_id = $22,
-    healthy_since = $23, draining_since = $24, resource_limits = $25, unhealthy_since = $26, updated_at = now()
+    healthy_since = $23, draining_since = $24, resource_limits = $25, unhealthy_since = $26,
+    replica_number = $27, updated_at = now()
 WHERE id = $1
 `
 
@@ -604,6 +605,7 @@ type UpdateInstanceParams struct {
 	DrainingSince      *time.Time
 	ResourceLimits     *fleet.Resources
 	UnhealthySince     *time.Time
+	ReplicaNumber      int
 }
 
 func (q *Queries) UpdateInstance(ctx context.Context, arg UpdateInstanceParams) error {
@@ -634,6 +636,7 @@ func (q *Queries) UpdateInstance(ctx context.Context, arg UpdateInstanceParams) 
 		arg.DrainingSince,
 		arg.ResourceLimits,
 		arg.UnhealthySince,
+		arg.ReplicaNumber,
 	)
 	return err
 }

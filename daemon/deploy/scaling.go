@@ -1,0 +1,62 @@
+package deploy
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+)
+
+// A scaling changes nothing but a number. The replicas that there were before are of
+// the same version and settings, so they are no matter of its own; and when it
+// fails, those of its own that have proved themselves are as good as these, and stay.
+
+// revokes reports whether the target takes back a scaling that did not complete.
+func (p *planner) revokes() bool {
+	return p.target.Type == fleet.TypeRollback && p.state.Live != nil && p.target.RollbackTargetID == p.state.Live.ID &&
+		p.state.Deployments[p.target.RollbackOfID].Type == fleet.TypeScale
+}
+
+// former reports whether a member is none that the target had to bring: for a
+// scaling those up to the number that is live, for the rollback of one all. They are
+// repaired like in a steady state, and their failure is not the target's.
+func (p *planner) former(i fleet.Instance) bool {
+	return p.target.Type == fleet.TypeScale && i.Replica <= p.target.Before || p.revokes()
+}
+
+// closeRanks gives what a failed scaling leaves the numbers that follow those of the
+// live replicas, as a gap is left where one failed. What belongs to the target has its number.
+func (p *planner) closeRanks(candidates []fleet.Instance) {
+	taken := make(map[int]bool)
+	for _, i := range candidates {
+		taken[i.Replica] = taken[i.Replica] || i.DeploymentID == p.target.ID
+	}
+	next := p.target.Before
+	for k, i := range candidates {
+		if i.DeploymentID == p.target.ID || i.Replica <= p.target.Before || !p.fits(i) {
+			continue
+		}
+		next++
+		for taken[next] {
+			next++
+		}
+		candidates[k].Replica = next
+	}
+}
+
+// remaining is how many replicas stay when the target, a scaling, fails, and why in
+// a sentence: those that are live, and of the new ones those that have proved themselves.
+func remaining(s fleet.WorkloadState, now time.Time) (replicas int, why string) {
+	p := newPlanner(s, now)
+	proved := 0
+	for _, i := range p.members {
+		if i.Replica > s.Live.After && p.settled(i) {
+			proved++
+		}
+	}
+	if proved == 0 {
+		return s.Live.After, ""
+	}
+	return s.Live.After + proved, fmt.Sprintf("%d of %d replicas remain: the %d that were live, and %d new ones that have proved themselves",
+		s.Live.After+proved, s.Target.After, s.Live.After, proved)
+}
