@@ -30,9 +30,12 @@
 //
 // With the failure, in the same transaction, a deployment of type rollback
 // begins, if something was live: it brings back the live one's configuration,
-// image and number of replicas. Its own failure calls for no other; the live one
-// is the target then, and is kept up like in a steady state. A superseded
-// deployment is not rolled back, as another one goes on in its place.
+// image and number of replicas, or the number that was being brought when the failed
+// one took the place of that. A scaling that fails leaves those of its replicas that
+// have proved themselves, and waits for none but its own. The failure of a rollback
+// calls for no other; the live one is the target then, and is kept up like in a
+// steady state. A superseded deployment is not rolled back, as another one goes on in
+// its place.
 //
 // Where a rollout that replaces something stands, by strategy. Each arrow but the
 // pauses needs the replicas there to have been healthy without a break for the

@@ -384,6 +384,16 @@ func (e *enginePretence) hold(call string) chan struct{} {
 	return e.holds[call]
 }
 
+// release ends a hold, if there is one.
+func (e *enginePretence) release(call string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if hold := e.holds[call]; hold != nil {
+		close(hold)
+		delete(e.holds, call)
+	}
+}
+
 // wait waits where calls of a kind are held.
 func (e *enginePretence) wait(ctx context.Context, call string) {
 	e.mu.Lock()

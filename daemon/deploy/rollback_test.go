@@ -134,6 +134,17 @@ func TestRollbackKeepsTheCount(t *testing.T) {
 			after(time.Second)
 			byHand(t, r, r.deploy(t, 3))
 		}, 5},
+		{"by hand, completed", func(t *testing.T, r *rig) {
+			r.scale(t, 5)
+			after(time.Second)
+			id := r.deploy(t, 3)
+			r.engine.release("pull")
+			after(time.Second)
+			if d := r.status(id); d.Status != fleet.DeploymentCompleted {
+				t.Fatalf("the rollout is %s", d.Status)
+			}
+			byHand(t, r, id)
+		}, 5},
 		{"superseded itself", func(t *testing.T, r *rig) {
 			r.scale(t, 5)
 			after(time.Second)
@@ -157,10 +168,10 @@ func TestRollbackKeepsTheCount(t *testing.T) {
 			inBubble(t, plain, func(t *testing.T, r *rig) {
 				r.deploy(t, 2)
 				after(time.Second)
-				hold := r.engine.hold("pull")
+				r.engine.hold("pull")
 				r.store.definition.ImageTag = "v2"
 				tt.do(t, r)
-				close(hold)
+				r.engine.release("pull")
 				after(time.Minute)
 				live := r.status(r.store.live)
 				if live.Type != fleet.TypeRollback || live.After != tt.want || live.ImageTag != "v1" || len(r.engine.ids()) != tt.want {
