@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -121,6 +122,53 @@ func TestWarmRollback(t *testing.T) {
 	undone, err := f.client.GetDeployment(t.Context(), id)
 	if err != nil || undone.DeploymentStatus != api.DeploymentRolledBack || undone.RollbackID != done.ID {
 		t.Errorf("what was undone is %s by %s (%v)", undone.DeploymentStatus, undone.RollbackID, err)
+	}
+}
+
+// TestScalingFailsInPart: one of three new replicas hangs. The others have proved
+// themselves by then, and stay as they are, whatever becomes of the daemon meanwhile.
+func TestScalingFailsInPart(t *testing.T) {
+	f := start(t)
+	d := f.define(t, "api", "v1", func(r *api.CreateDefinitionRequest) {
+		r.RuntimeConfig.StopTimeout = 1
+		r.HealthCheckConfig.Retries = 8 // it is unhealthy long after the others have proved themselves
+	})
+	r := quick("", 2)
+	r.RolloutConfig.MinHealthyTime = new(4)
+	live := f.completed(t, f.ask(t, d.ID, r))
+	accepted, err := f.client.Scale(t.Context(), api.ManualScaleRequest{DefinitionID: d.ID, Environment: "staging", TargetReplicas: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "five replicas are healthy", func() bool { return len(f.healthy(t, d.ID)) == 5 })
+	all := f.instances(t, d.ID)
+	slices.SortFunc(all, func(a, b api.Instance) int { return a.ReplicaNumber - b.ReplicaNumber })
+	hung := all[2]
+	docker(t, "pause", hung.ContainerID)
+	f.Kill()
+	f.Start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_, err = f.client.WaitDeployment(ctx, accepted.DeploymentID, client.WaitOptions{})
+	var failed *client.DeploymentFailedError
+	if !errors.As(err, &failed) || failed.Rollback == nil || !strings.Contains(err.Error(), hung.InstanceName) || !strings.Contains(err.Error(), "is unhealthy") {
+		t.Fatalf("the scaling ended with %v, want it to name %s", err, hung.InstanceName)
+	}
+	back := *failed.Rollback
+	if back.InstancesAfter != 4 || !back.IsLive || back.RollbackTargetID != live.ID || !strings.HasPrefix(back.DeploymentNotes, "4 of 5 replicas remain") {
+		t.Errorf("the rollback is %+v, want it live with 4 replicas", back)
+	}
+	now := f.runs(t, d.ID, "v1", 4)
+	for _, i := range f.instances(t, d.ID) {
+		if i.RestartCount != 0 || i.ReplicaNumber > 4 {
+			t.Errorf("%s is replica %d and was restarted %d times", i.InstanceName, i.ReplicaNumber, i.RestartCount)
+		}
+	}
+	if slices.Contains(now, hung.ContainerID) {
+		t.Errorf("the container of %s is left", hung.InstanceName)
+	}
+	if *back.RolloutConfig.MinHealthyTime != 4 {
+		t.Errorf("later scalings would go by %+v", back.RolloutConfig)
 	}
 }
 
