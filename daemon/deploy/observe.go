@@ -14,7 +14,7 @@ import (
 const killed = 137
 
 // keptExits bounds how many exits an instance remembers.
-const keptExits = 2 * CrashLimit
+const keptExits = 2 * fleet.CrashLimit
 
 // Observe brings an instance up to date with what the engine says of its
 // container, and returns the events to record. checked says whether its
@@ -57,7 +57,7 @@ func observeRunning(i *fleet.Instance, c fleet.Container, checked bool) []fleet.
 		i.Restarts++
 	}
 	i.Current, i.StartedAt, i.Error, i.Force = fleet.StatusRunning, &started, "", false
-	i.Health, i.HealthySince, i.UnhealthySince = fleet.HealthUnknown, nil, nil
+	unjudged(i)
 	if !checked {
 		i.Health, i.HealthySince = fleet.HealthHealthy, &started
 	}
@@ -72,8 +72,8 @@ func observeExited(i *fleet.Instance, c fleet.Container) []fleet.Event {
 	}
 	code, counts := c.ExitCode, struck(*i)
 	i.ExitCode, i.StoppedAt, i.IPAddress = &code, &finished, ""
-	i.Health, i.HealthySince, i.UnhealthySince = fleet.HealthUnknown, nil, nil
-	if counts && crashLoop(i.RecentExits) {
+	unjudged(i)
+	if counts && fleet.CrashLoop(i.RecentExits) {
 		return observeFailed(i, i.Error, map[string]any{"exit_code": code})
 	}
 	if counts || i.Desired != fleet.StatusRunning || restartDue(*i) || i.DrainingSince != nil || c.EngineStopped {
@@ -84,12 +84,17 @@ func observeExited(i *fleet.Instance, c fleet.Container) []fleet.Event {
 	return observeFailed(i, exitMessage(*i, c), map[string]any{"exit_code": code, "oom_killed": c.OOMKilled})
 }
 
+// unjudged takes back what checks have said of a run: another one begins, or none does.
+func unjudged(i *fleet.Instance) {
+	i.Health, i.HealthySince, i.SettledAt, i.UnhealthySince = fleet.HealthUnknown, nil, nil, nil
+}
+
 // observeFailed: the instance is down after a run that ended badly.
 func observeFailed(i *fleet.Instance, why string, data map[string]any) []fleet.Event {
 	i.Current, i.Error = fleet.StatusFailed, why
-	if crashLoop(i.RecentExits) {
+	if fleet.CrashLoop(i.RecentExits) {
 		i.Error = fmt.Sprintf("crash loop: %d failures within %s, left stopped; last: %s; start it or deploy again once the cause is mended",
-			len(recentExits(i.RecentExits)), CrashWindow, why)
+			len(fleet.RecentExits(i.RecentExits)), fleet.CrashWindow, why)
 	}
 	failed := event(*i, fleet.EventFailed, data)
 	failed.Error = i.Error
@@ -105,7 +110,7 @@ func observeIll(i *fleet.Instance, why string) []fleet.Event {
 	strike(i)
 	i.Error = why
 	failed := event(*i, fleet.EventFailed, map[string]any{
-		"health_status": string(i.Health), "unhealthy_since": *i.UnhealthySince, "recent_failures": len(recentExits(i.RecentExits)),
+		"health_status": string(i.Health), "unhealthy_since": *i.UnhealthySince, "recent_failures": len(fleet.RecentExits(i.RecentExits)),
 	})
 	failed.Error = why
 	return []fleet.Event{failed}
@@ -135,7 +140,8 @@ func observeGone(i *fleet.Instance, c fleet.Container) []fleet.Event {
 		return nil
 	}
 	lost := i.ContainerID
-	i.ContainerID, i.IPAddress, i.Health, i.HealthySince, i.UnhealthySince = "", "", fleet.HealthUnknown, nil, nil
+	i.ContainerID, i.IPAddress = "", ""
+	unjudged(i)
 	if i.Desired == fleet.StatusStopped {
 		i.Current = fleet.StatusStopped
 	} else {

@@ -11,10 +11,6 @@ import (
 // Repair of instances that end by themselves or are unhealthy: at once the first
 // time, then after a growing back-off, and no more once it is a crash loop.
 const (
-	// CrashWindow is how far back runs that ended badly count.
-	CrashWindow = 10 * time.Minute
-	// CrashLimit is how many of them within CrashWindow are a crash loop.
-	CrashLimit = 5
 	firstDelay = 100 * time.Millisecond
 	maxDelay   = time.Minute
 	// jitter is the part of a delay by which it may be longer or shorter.
@@ -28,11 +24,11 @@ const (
 // window starts afresh. Delays differ between instances, but are always the same
 // for the same facts.
 func NextStart(instanceID string, exits []time.Time) (time.Time, bool) {
-	recent := recentExits(exits)
+	recent := fleet.RecentExits(exits)
 	switch n := len(recent); {
 	case n == 0:
 		return time.Time{}, true
-	case n >= CrashLimit:
+	case n >= fleet.CrashLimit:
 		return time.Time{}, false
 	case n == 1:
 		return recent[0], true
@@ -47,23 +43,6 @@ func jittered(d time.Duration, instanceID string, n int) time.Duration {
 	_, _ = h.Write([]byte(instanceID + "/" + strconv.Itoa(n)))
 	most := uint32(d / jitter / time.Millisecond)
 	return d + time.Duration(int64(h.Sum32()%(2*most+1))-int64(most))*time.Millisecond
-}
-
-// crashLoop reports whether these bad ends are a crash loop.
-func crashLoop(exits []time.Time) bool { return len(recentExits(exits)) >= CrashLimit }
-
-// recentExits are those within the window before the last one.
-func recentExits(exits []time.Time) []time.Time {
-	if len(exits) == 0 {
-		return nil
-	}
-	last := exits[len(exits)-1]
-	for k, at := range exits {
-		if last.Sub(at) < CrashWindow {
-			return exits[k:]
-		}
-	}
-	return nil
 }
 
 // ill reports whether a run has to be ended because it is unhealthy: nobody has

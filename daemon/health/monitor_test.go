@@ -266,7 +266,7 @@ func target(t *testing.T, address string) fleet.HealthTarget {
 	}
 	return fleet.HealthTarget{
 		InstanceID: "i", Workload: fleet.Workload{DefinitionID: "d", Environment: "staging"}, Address: host, Port: number,
-		Check:     fleet.HealthCheck{Endpoint: "/health?full=1", Interval: 1, Timeout: 1, Retries: 2},
+		Check:     fleet.HealthCheck{Endpoint: "/health?full=1", Interval: 1, Timeout: 30, Retries: 2},
 		StartedAt: time.Now(), Health: fleet.HealthUnknown,
 	}
 }

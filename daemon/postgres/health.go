@@ -66,6 +66,7 @@ type healthRow struct {
 	Checks    []fleet.HealthResult `json:"health_checks"`
 	At        *time.Time           `json:"checked_at"`
 	Since     *time.Time           `json:"healthy_since"`
+	Settled   *time.Time           `json:"settled_at"`
 }
 
 // healthRows are the newest updates, one for each run, as a row can be written once only.
@@ -82,7 +83,7 @@ func healthRows(updates []fleet.HealthUpdate) []healthRow {
 			continue
 		}
 		seen[key] = true
-		row := healthRow{ID: u.InstanceID, StartedAt: stored(u.StartedAt), Health: u.Health, Checks: u.Recent, At: u.CheckedAt, Since: u.HealthySince}
+		row := healthRow{ID: u.InstanceID, StartedAt: stored(u.StartedAt), Health: u.Health, Checks: u.Recent, At: u.CheckedAt, Since: u.HealthySince, Settled: u.SettledAt}
 		if row.Checks == nil {
 			row.Checks = []fleet.HealthResult{}
 		}
