@@ -34,7 +34,7 @@ func TestInstanceRoundTrip(t *testing.T) {
 	want.Checks = []fleet.HealthResult{{Timestamp: testTime, Status: fleet.HealthHealthy, ResponseTime: 1.5, Details: "200"}}
 	want.LastCheck, want.RestartRequested, want.StartedAt, want.StoppedAt = new(testTime), new(testTime), new(testTime), new(testTime)
 	want.Restarts, want.RecentExits, want.ExitCode, want.Error, want.Force = 3, []time.Time{testTime}, new(137), "out of memory", true
-	want.HealthySince, want.DrainingSince = new(testTime), new(testTime)
+	want.HealthySince, want.SettledAt, want.DrainingSince = new(testTime), new(testTime), new(testTime)
 	got, err := s.UpdateInstance(system(t), i.ID, change(func(i *fleet.Instance) { *i = want }))
 	if err != nil {
 		t.Fatal(err)
@@ -356,6 +356,36 @@ func TestHealthStreak(t *testing.T) {
 		if err != nil || len(targets) != 1 || !reflect.DeepEqual(targets[0].HealthySince, want) ||
 			!targets[0].CheckedAt.Equal(u.Result.Timestamp.Round(time.Microsecond)) {
 			t.Errorf("%s: targets are %+v, %v", tt.name, targets, err)
+		}
+	}
+}
+
+// TestSettledAt: the column has when a run first settled, whatever comes of it later.
+func TestSettledAt(t *testing.T) {
+	s, _ := open(t)
+	i := checkedInstance(t, s)
+	settled := func(at *time.Time, health fleet.Health, seconds int) fleet.HealthUpdate {
+		u := passed(i, testTime.Add(time.Duration(seconds)*time.Second))
+		u.Health, u.SettledAt = health, at
+		return u
+	}
+	first := new(testTime.Add(10 * time.Second))
+	for _, tt := range []struct {
+		name   string
+		update fleet.HealthUpdate
+		want   *time.Time
+	}{
+		{"not yet", settled(nil, fleet.HealthHealthy, 1), nil},
+		{"settled", settled(first, fleet.HealthHealthy, 10), first},
+		{"seen again", settled(new(testTime.Add(time.Minute)), fleet.HealthHealthy, 60), first},
+		{"not seen by another daemon", settled(nil, fleet.HealthHealthy, 70), first},
+		{"unhealthy", settled(nil, fleet.HealthUnhealthy, 80), first},
+	} {
+		if err := s.RecordHealth(system(t), []fleet.HealthUpdate{tt.update}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Instance(system(t), i.ID); err != nil || !reflect.DeepEqual(got.SettledAt, tt.want) {
+			t.Errorf("%s: settled at %v, %v; want %v", tt.name, got.SettledAt, err, tt.want)
 		}
 	}
 }
