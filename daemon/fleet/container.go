@@ -88,8 +88,10 @@ type HealthTarget struct {
 	Address     string // IP address; empty without a network
 	Port        int    // zero for a check that needs none
 	Check       HealthCheck
-	StartedAt   time.Time
-	Health      Health
+	// Fault is why it cannot be checked, of one whose rules cannot be read.
+	Fault     error
+	StartedAt time.Time
+	Health    Health
 	// HealthySince is since when every check has passed; nil when the last one failed.
 	HealthySince *time.Time
 	// CheckedAt is when the last check was; zero before the first.

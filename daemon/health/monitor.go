@@ -130,11 +130,15 @@ func (m *Monitor) adopt(ctx context.Context, group *errgroup.Group, watched map[
 	for _, t := range targets {
 		key := run{instance: t.InstanceID, started: t.StartedAt.UnixNano(), settling: t.Settling}
 		current[key] = true
-		if _, ok := watched[key]; ok || t.Check.NeedsPort() && (t.Address == "" || t.Port == 0) {
+		if _, ok := watched[key]; ok || t.Fault == nil && t.Check.NeedsPort() && (t.Address == "" || t.Port == 0) {
 			continue
 		}
 		watchCtx, cancel := context.WithCancel(ctx)
 		watched[key] = cancel
+		if t.Fault != nil {
+			m.log.Error("cannot check an instance", "instance", t.InstanceID, "error", t.Fault)
+			continue
+		}
 		group.Go(func() error {
 			m.watch(watchCtx, t)
 			return nil
@@ -195,20 +199,14 @@ func (m *Monitor) submit(ctx context.Context, v verdict) {
 	}
 }
 
-// record writes verdicts in batches; what cannot be written is tried again.
+// record writes verdicts in batches.
 func (m *Monitor) record(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case v := <-m.verdicts:
-			list := m.collect(ctx, v)
-			for !m.write(ctx, list) {
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				sleep(ctx, time.Second)
-			}
+			m.write(ctx, m.collect(ctx, v))
 		}
 	}
 }
@@ -239,7 +237,30 @@ func (m *Monitor) collect(ctx context.Context, first verdict) []verdict {
 	return list
 }
 
-func (m *Monitor) write(ctx context.Context, list []verdict) bool {
+// write writes verdicts, and tries again until they are written or the context ends.
+// One that can never be written is left out, so that it does not hold up the others.
+func (m *Monitor) write(ctx context.Context, list []verdict) {
+	for ctx.Err() == nil {
+		err := m.writeOnce(ctx, list)
+		switch {
+		case err == nil, ctx.Err() != nil:
+			return
+		case !errors.Is(err, fleet.ErrInvalid):
+			m.log.Warn("cannot write health verdicts, trying again", "verdicts", len(list), "error", err)
+			sleep(ctx, time.Second)
+		case len(list) > 1:
+			for k := range list {
+				m.write(ctx, list[k:k+1])
+			}
+			return
+		default:
+			m.log.Error("cannot write a health verdict, leaving it out", "instance", list[0].update.InstanceID, "error", err)
+			return
+		}
+	}
+}
+
+func (m *Monitor) writeOnce(ctx context.Context, list []verdict) error {
 	updates := make([]fleet.HealthUpdate, len(list))
 	woken := make(map[fleet.Workload]bool)
 	for k, v := range list {
@@ -249,15 +270,12 @@ func (m *Monitor) write(ctx context.Context, list []verdict) bool {
 		}
 	}
 	if err := m.store.RecordHealth(ctx, updates); err != nil {
-		if ctx.Err() == nil {
-			m.log.Warn("cannot write health verdicts, trying again", "verdicts", len(list), "error", err)
-		}
-		return false
+		return err
 	}
 	for w := range woken {
 		m.changed(w)
 	}
-	return true
+	return nil
 }
 
 // sleep waits for the time, or until the context ends.

@@ -360,6 +360,23 @@ func TestHealthStreak(t *testing.T) {
 	}
 }
 
+// TestHealthThatIsBroken: rules that cannot be read are a fault of their instance alone,
+// and a verdict that can never be written is told apart from a database that is away.
+func TestHealthThatIsBroken(t *testing.T) {
+	s, db := open(t)
+	whole := checkedInstance(t, s)
+	broken := running(t, s, added(t, s, newInstance(deployed(t, s, createDefinition(t, s, "broken"), "staging"), 1))[0].ID, testTime)
+	exec(t, connect(t, db.OwnerURL), `UPDATE deployment_history SET config_snapshot = jsonb_set(config_snapshot, '{health_check_config,interval}', '"often"')
+		WHERE id = $1`, broken.DeploymentID)
+	targets, err := s.HealthTargets(system(t))
+	if err != nil || len(targets) != 2 || targets[0].InstanceID != whole.ID || targets[0].Fault != nil || targets[1].Fault == nil {
+		t.Errorf("targets %+v, %v; want a fault of the second one", targets, err)
+	}
+	u := passed(whole, testTime)
+	u.Recent = []fleet.HealthResult{{Timestamp: testTime, Status: fleet.HealthHealthy, Details: "\x00"}}
+	wantKind(t, s.RecordHealth(system(t), []fleet.HealthUpdate{u}), fleet.ErrInvalid)
+}
+
 // TestSettledAt: the column has when a run first settled, whatever comes of it later.
 func TestSettledAt(t *testing.T) {
 	s, _ := open(t)
