@@ -192,7 +192,7 @@ func (p *planner) fits(i fleet.Instance) bool {
 	if i.DeploymentID == p.target.ID {
 		return true
 	}
-	return (i.Current != fleet.StatusFailed || !fleet.CrashLoop(i.RecentExits)) && p.runs(i, &p.target)
+	return (i.Current != fleet.StatusFailed || !crashLoop(i.RecentExits)) && p.runs(i, &p.target)
 }
 
 // runs reports whether an instance's container is what a deployment wants.

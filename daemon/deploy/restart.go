@@ -11,6 +11,10 @@ import (
 // Repair of instances that end by themselves or are unhealthy: at once the first
 // time, then after a growing back-off, and no more once it is a crash loop.
 const (
+	// CrashWindow is how far back runs that ended badly count.
+	CrashWindow = fleet.CrashWindow
+	// CrashLimit is how many of them within CrashWindow are a crash loop.
+	CrashLimit = fleet.CrashLimit
 	firstDelay = 100 * time.Millisecond
 	maxDelay   = time.Minute
 	// jitter is the part of a delay by which it may be longer or shorter.
@@ -24,11 +28,11 @@ const (
 // window starts afresh. Delays differ between instances, but are always the same
 // for the same facts.
 func NextStart(instanceID string, exits []time.Time) (time.Time, bool) {
-	recent := fleet.RecentExits(exits)
+	recent := recentExits(exits)
 	switch n := len(recent); {
 	case n == 0:
 		return time.Time{}, true
-	case n >= fleet.CrashLimit:
+	case n >= CrashLimit:
 		return time.Time{}, false
 	case n == 1:
 		return recent[0], true
@@ -44,6 +48,12 @@ func jittered(d time.Duration, instanceID string, n int) time.Duration {
 	most := uint32(d / jitter / time.Millisecond)
 	return d + time.Duration(int64(h.Sum32()%(2*most+1))-int64(most))*time.Millisecond
 }
+
+// crashLoop reports whether these bad ends are a crash loop.
+func crashLoop(exits []time.Time) bool { return fleet.CrashLoop(exits) }
+
+// recentExits are those within the window before the last one.
+func recentExits(exits []time.Time) []time.Time { return fleet.RecentExits(exits) }
 
 // ill reports whether a run has to be ended because it is unhealthy: nobody has
 // asked for a stop or a restart, and it is not on its way out anyway.

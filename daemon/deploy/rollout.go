@@ -142,7 +142,7 @@ func (p *planner) failure(i fleet.Instance) string {
 // keptFailure is why a replica that was kept from before fails the deployment: it
 // is repaired like in a steady state, but a crash loop is not.
 func keptFailure(i fleet.Instance) string {
-	if !fleet.CrashLoop(i.RecentExits) || i.Current != fleet.StatusFailed || i.Desired != fleet.StatusRunning {
+	if !crashLoop(i.RecentExits) || i.Current != fleet.StatusFailed || i.Desired != fleet.StatusRunning {
 		return ""
 	}
 	return cmp.Or(i.Error, "is in a crash loop")

@@ -123,19 +123,15 @@ const (
 	CrashLimit = 5
 )
 
-// RecentExits are those of the times of bad ends, oldest first, that are within the
-// window before the last one.
-func RecentExits(exits []time.Time) []time.Time {
-	if len(exits) == 0 {
-		return nil
-	}
-	last := exits[len(exits)-1]
-	for k, at := range exits {
-		if last.Sub(at) < CrashWindow {
-			return exits[k:]
+// RecentExits are, of the times of bad ends, the last one and those within the window
+// before it; or after it, as it seems when the clock was put back between them.
+func RecentExits(exits []time.Time) (recent []time.Time) {
+	for _, at := range exits {
+		if exits[len(exits)-1].Sub(at).Abs() < CrashWindow {
+			recent = append(recent, at)
 		}
 	}
-	return nil
+	return recent
 }
 
 // CrashLoop reports whether these bad ends are a crash loop: what has failed is not
