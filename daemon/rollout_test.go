@@ -131,10 +131,10 @@ func TestScalingFailsInPart(t *testing.T) {
 	f := start(t)
 	d := f.define(t, "api", "v1", func(r *api.CreateDefinitionRequest) {
 		r.RuntimeConfig.StopTimeout = 1
-		r.HealthCheckConfig.Retries = 8 // it is unhealthy long after the others have proved themselves
+		r.HealthCheckConfig.Retries = 6 // it is unhealthy long after the others have proved themselves
 	})
 	r := quick("", 2)
-	r.RolloutConfig.MinHealthyTime = new(4)
+	r.RolloutConfig.MinHealthyTime = new(3)
 	live := f.completed(t, f.ask(t, d.ID, r))
 	accepted, err := f.client.Scale(t.Context(), api.ManualScaleRequest{DefinitionID: d.ID, Environment: "staging", TargetReplicas: 5})
 	if err != nil {
@@ -167,7 +167,7 @@ func TestScalingFailsInPart(t *testing.T) {
 	if slices.Contains(now, hung.ContainerID) {
 		t.Errorf("the container of %s is left", hung.InstanceName)
 	}
-	if *back.RolloutConfig.MinHealthyTime != 4 {
+	if *back.RolloutConfig.MinHealthyTime != 3 {
 		t.Errorf("later scalings would go by %+v", back.RolloutConfig)
 	}
 }

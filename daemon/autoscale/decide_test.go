@@ -93,6 +93,16 @@ func unsettled(n int) func(*fleet.ScalingState) {
 	}
 }
 
+// stopped adds replicas that are wanted and will not come back by themselves.
+func stopped(n int) func(*fleet.ScalingState) {
+	return func(s *fleet.ScalingState) {
+		s.Replicas += n
+		for range n {
+			s.Instances = append(s.Instances, fleet.ScalingInstance{Down: true, Values: map[fleet.MetricKey]float64{cpuKey: 100}})
+		}
+	}
+}
+
 // silent adds settled replicas without a metric.
 func silent(n int, values ...float64) func(*fleet.ScalingState) {
 	return func(s *fleet.ScalingState) {
@@ -204,6 +214,19 @@ func TestDecide(t *testing.T) {
 			"cpu is 100 % on average over 2 replicas, above the target of 70 %, but not with 2 more at zero"},
 		{"unsettled ones are left out downwards", with(state(times(2, 35), tracking("cpu", 70)), unsettled(2)), down, 2, 2, "", "cpu", ""},
 		{"replicas that there are not yet count alike", with(state(times(2, 100), tracking("cpu", 70)), func(s *fleet.ScalingState) { s.Replicas = 4 }), none, 4, 4, "", "cpu", ""},
+		{"what is down takes no share and keeps its place", with(state(times(2, 100), tracking("cpu", 70)), stopped(2)), up, 5, 5, "", "cpu",
+			"cpu is 100 % on average over 2 replicas (2 of 4 replicas are stopped or failed), above the target of 70 %: 5 replicas wanted; from 4 to 5 replicas"},
+		{"what is down beside what comes in a moment", with(state(times(2, 100), tracking("cpu", 50)), stopped(1), unsettled(1)), up, 5, 5, "", "cpu",
+			"cpu is 100 % on average over 2 replicas (1 of 4 replicas is stopped or failed), above the target of 50 % even with 1 more at zero: 5 replicas wanted; from 4 to 5 replicas"},
+		{"what is down is not enough, within the bounds", with(state(times(2, 100), tracking("cpu", 70, between(1, 4))), stopped(2)), limited, 5, 4, fleet.LimitMaxReplicas, "cpu", ""},
+		{"what is down keeps its place downwards", with(state(times(4, 35), tracking("cpu", 70)), stopped(2)), down, 4, 4, "", "cpu", ""},
+		{"idle keeps one beside what is down", with(state(times(2, 0), tracking("cpu", 70)), stopped(2)), down, 3, 3, "", "cpu", ""},
+		{"enough without what is down", with(state(times(2, 70), tracking("cpu", 70)), stopped(2)), none, 4, 4, "", "cpu",
+			"cpu is 70 % on average over 2 replicas (2 of 4 replicas are stopped or failed), within 10 % of the target of 70 %"},
+		{"all are down", with(state(nil, tracking("cpu", 70)), stopped(3)), none, 3, 3, "", "",
+			"no settled replica has a recent sample of cpu (3 of 3 replicas are stopped or failed); it stays at 3 replicas"},
+		{"threshold without what is down", with(state(times(3, 100), stepping("cpu", 80, 30, 2, 1)), stopped(1)), up, 6, 6, "", "cpu", ""},
+		{"below a threshold with what is down", with(state(times(2, 10), stepping("cpu", 80, 30, 2, 3)), stopped(2)), down, 3, 3, "", "cpu", ""},
 		{"a missing metric counts as zero upwards", with(state(times(2, 100), tracking("cpu", 50)), silent(1)), up, 4, 4, "", "cpu", ""},
 		{"a missing metric forbids less", with(state(times(3, 10), tracking("cpu", 70)), silent(1)), limited, 1, 4, fleet.LimitMissingMetrics, "cpu",
 			"cpu is 10 % on average over 3 replicas, below the target of 70 %: 1 replica wanted; none is removed while a replica's metric is missing; it stays at 4 replicas"},

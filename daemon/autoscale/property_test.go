@@ -53,7 +53,7 @@ func anyPolicies(r *rand.Rand) []fleet.ScalingPolicy {
 func anyInstances(r *rand.Rand, n int) []fleet.ScalingInstance {
 	list := make([]fleet.ScalingInstance, n)
 	for k := range list {
-		list[k] = fleet.ScalingInstance{Settled: r.IntN(5) > 0, Values: map[fleet.MetricKey]float64{}}
+		list[k] = fleet.ScalingInstance{Settled: r.IntN(5) > 0, Down: r.IntN(8) == 0, Values: map[fleet.MetricKey]float64{}}
 		for _, key := range []fleet.MetricKey{cpuKey, {Metric: "memory"}, {Metric: "request_rate"}, {Metric: "response_time"}, {Metric: "custom", Name: "queue"}} {
 			if r.IntN(12) > 0 {
 				list[k].Values[key] = one(r, r.Float64()*200, r.Float64()*200, r.Float64()*200, r.Float64()*100, 0, math.NaN(), math.Inf(1), math.MaxFloat64)
@@ -144,7 +144,7 @@ func TestMissingMetricsNeverScaleDown(t *testing.T) {
 			return
 		}
 		gone := r.IntN(len(s.Instances))
-		s.Instances[gone].Settled = true
+		s.Instances[gone].Settled, s.Instances[gone].Down = true, false
 		delete(s.Instances[gone].Values, s.Policies[r.IntN(len(s.Policies))].Key())
 		s.Range.MaxReplicas = 50
 		if v := autoscale.Decide(noon, s); v.Replicas < s.Replicas {
@@ -170,6 +170,32 @@ func TestMoreLoadIsNeverFewerReplicas(t *testing.T) {
 		if after := autoscale.Decide(noon, s); after.Replicas < before.Replicas {
 			t.Errorf("%s from %g to %g: %d replicas instead of %d\n%s\n%s", key.Metric, value, values[key],
 				after.Replicas, before.Replicas, before.Decision.Reason, after.Decision.Reason)
+		}
+	})
+}
+
+// TestWhatIsDownKeepsItsPlace: beside replicas that are down as many more are wanted as
+// without them.
+func TestWhatIsDownKeepsItsPlace(t *testing.T) {
+	always(t, func(t *testing.T, r *rand.Rand, s fleet.ScalingState) {
+		s.Policies = slices.DeleteFunc(s.Policies, func(p fleet.ScalingPolicy) bool { return !p.Rules.Tracks() })
+		s.Instances = slices.DeleteFunc(s.Instances, func(i fleet.ScalingInstance) bool { return i.Down })
+		s.Replicas = len(s.Instances)
+		if len(s.Policies) == 0 || s.Replicas == 0 {
+			return
+		}
+		const gone = 3
+		with := s
+		with.Replicas += gone
+		with.Instances = slices.Clone(s.Instances)
+		for range gone {
+			with.Instances = slices.Insert(with.Instances, r.IntN(len(with.Instances)+1), fleet.ScalingInstance{Down: true})
+		}
+		alone, beside := autoscale.Decide(noon, s).Decision, autoscale.Decide(noon, with).Decision
+		for k, p := range s.Policies {
+			if a, b := alone.Inputs[k].Wanted, beside.Inputs[k].Wanted; b != a+gone {
+				t.Errorf("policy %q wants %d replicas, and %d with %d that are down: %s", p.Name, a, b, gone, beside.Reason)
+			}
 		}
 	})
 }

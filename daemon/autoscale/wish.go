@@ -20,7 +20,8 @@ const hair = 1e-9
 // zero, as if they took their share of the load a moment later; where nothing would
 // be added then, nothing is. Downwards they do not count at all, and a settled one
 // that lacks the metric forbids it. At least one replica is wanted: nothing would
-// measure the load that calls it back.
+// measure the load that calls it back. What is down takes no share and keeps its
+// place: as many are wanted besides.
 func wishOf(p fleet.ScalingPolicy, s fleet.ScalingState) wish {
 	m := measure(p, s)
 	w := wish{policy: p, replicas: s.Replicas, known: m.counted > 0, partial: m.missing > 0 || m.counted == 0, reading: reading(p, m)}
@@ -31,8 +32,8 @@ func wishOf(p fleet.ScalingPolicy, s fleet.ScalingState) wish {
 		w.reading.Note = "no replica runs, so that nothing is measured"
 		w.because = "no replica runs, so that nothing is measured"
 	case m.counted == 0:
-		w.reading.Note = "no settled replica has a recent sample"
-		w.because = fmt.Sprintf("no settled replica has a recent sample of %s", metricName(p))
+		w.reading.Note = beside("no settled replica has a recent sample", absent(m))
+		w.because = beside(fmt.Sprintf("no settled replica has a recent sample of %s", metricName(p)), absent(m))
 	case !p.Rules.Tracks():
 		w.threshold(m)
 	case !(target > 0) || math.IsInf(target, 0):
@@ -64,11 +65,12 @@ func targetOf(p fleet.ScalingPolicy, r fleet.Scaling) float64 {
 // measured is a metric over the replicas of a workload.
 type measured struct {
 	mean float64
-	// counted have the metric, missing should have it, unsettled do not count yet.
-	counted, missing, unsettled int
+	// counted have the metric, missing should have it, unsettled do not count yet, and
+	// down will not by themselves.
+	counted, missing, unsettled, down int
 }
 
-// all are the replicas that there are or should be.
+// all are the replicas that share the load, or soon will.
 func (m measured) all() int { return m.counted + m.missing + m.unsettled }
 
 // diluted is the mean over all replicas, where those without a metric have zero.
@@ -80,6 +82,8 @@ func measure(p fleet.ScalingPolicy, s fleet.ScalingState) measured {
 	for _, i := range s.Instances {
 		value, ok := i.Values[p.Key()]
 		switch {
+		case i.Down:
+			m.down++
 		case !i.Settled:
 		case !ok || math.IsNaN(value) || math.IsInf(value, 0):
 			m.missing++
@@ -88,7 +92,7 @@ func measure(p fleet.ScalingPolicy, s fleet.ScalingState) measured {
 		}
 	}
 	m.counted, m.mean = len(values), mean(values)
-	m.unsettled = max(s.Replicas, len(s.Instances)) - m.counted - m.missing
+	m.unsettled = max(s.Replicas, len(s.Instances)) - m.counted - m.missing - m.down
 	return m
 }
 
@@ -113,7 +117,7 @@ func (w *wish) track(m measured, target float64) {
 	current := w.replicas
 	name, unit := metricName(w.policy), unitOf(w.policy)
 	ratio, diluted := m.mean/target, m.diluted()/target
-	over := fmt.Sprintf("%s is %s%s on average over %s", name, number(m.mean), unit, replicas(m.counted))
+	over := beside(fmt.Sprintf("%s is %s%s on average over %s", name, number(m.mean), unit, replicas(m.counted)), absent(m))
 	goal := fmt.Sprintf("the target of %s%s", number(target), unit)
 	switch {
 	case math.Abs(ratio-1) <= Tolerance+hair:
@@ -121,10 +125,10 @@ func (w *wish) track(m measured, target float64) {
 	case ratio > 1 && diluted <= 1+Tolerance+hair:
 		w.because = fmt.Sprintf("%s, above %s, but not with %d more at zero", over, goal, m.all()-m.counted)
 	case ratio > 1:
-		w.replicas = max(current, ceil(diluted*float64(m.all())))
+		w.replicas = max(current, ceil(diluted*float64(m.all()))+m.down)
 		w.because = fmt.Sprintf("%s, above %s%s: %s wanted", over, goal, alike(m), replicas(w.replicas))
 	default:
-		w.replicas = min(current, max(1, ceil(ratio*float64(m.all()))))
+		w.replicas = min(current, max(1, ceil(ratio*float64(m.all())))+m.down)
 		w.because = fmt.Sprintf("%s, below %s: %s wanted", over, goal, replicas(w.replicas))
 	}
 }
@@ -135,7 +139,7 @@ func (w *wish) threshold(m measured) {
 	w.reading.ScaleUpThreshold, w.reading.ScaleDownThreshold = r.ScaleUpThreshold, r.ScaleDownThreshold
 	current := w.replicas
 	name, unit := metricName(w.policy), unitOf(w.policy)
-	over := fmt.Sprintf("%s is %s%s on average over %s", name, number(m.mean), unit, replicas(m.counted))
+	over := beside(fmt.Sprintf("%s is %s%s on average over %s", name, number(m.mean), unit, replicas(m.counted)), absent(m))
 	switch {
 	case m.mean > *r.ScaleUpThreshold && !(m.diluted() > *r.ScaleUpThreshold):
 		w.because = fmt.Sprintf("%s, above scale_up_threshold %s%s, but not with %d more at zero",
@@ -144,7 +148,7 @@ func (w *wish) threshold(m measured) {
 		w.replicas = min(mostWanted, current+adjustment(r.ScaleUpAdjustment))
 		w.because = fmt.Sprintf("%s, above scale_up_threshold %s%s%s: %s wanted", over, number(*r.ScaleUpThreshold), unit, alike(m), replicas(w.replicas))
 	case r.ScaleDownThreshold != nil && m.mean < *r.ScaleDownThreshold:
-		w.replicas = min(current, max(1, current-adjustment(r.ScaleDownAdjustment)))
+		w.replicas = min(current, max(1+m.down, current-adjustment(r.ScaleDownAdjustment)))
 		w.because = fmt.Sprintf("%s, below scale_down_threshold %s%s: %s wanted", over, number(*r.ScaleDownThreshold), unit, replicas(w.replicas))
 	default:
 		w.because = fmt.Sprintf("%s, between the thresholds", over)
@@ -170,6 +174,7 @@ func reading(p fleet.ScalingPolicy, m measured) fleet.ScalingReading {
 		PolicyID: p.ID, PolicyName: p.Name, Metric: p.Rules.Metric, MetricName: p.Rules.MetricName,
 		Counted: m.counted, Missing: m.missing, Unsettled: m.unsettled,
 	}
+	r.Note = absent(m)
 	if m.counted > 0 {
 		r.Value = &m.mean
 	}

@@ -40,6 +40,26 @@ func alike(m measured) string {
 	return fmt.Sprintf(" even with %d more at zero", m.missing+m.unsettled)
 }
 
+// absent says how many replicas are down; empty for none.
+func absent(m measured) string {
+	if m.down == 0 {
+		return ""
+	}
+	verb := "are"
+	if m.down == 1 {
+		verb = "is"
+	}
+	return fmt.Sprintf("%d of %s %s stopped or failed", m.down, replicas(m.all()+m.down), verb)
+}
+
+// beside is a clause with what else has to be known, if there is something.
+func beside(clause, aside string) string {
+	if aside == "" {
+		return clause
+	}
+	return clause + " (" + aside + ")"
+}
+
 // replicas is a number of them.
 func replicas(n int) string {
 	if n == 1 {

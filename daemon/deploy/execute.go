@@ -431,7 +431,7 @@ func (x *executor) remove(ctx context.Context, state fleet.WorkloadState, s Step
 			return nil, nil
 		}
 		row.Current, row.Desired = fleet.StatusTerminated, fleet.StatusTerminated
-		row.IPAddress, row.Health, row.HealthySince, row.StoppedAt = "", fleet.HealthUnknown, nil, &now
+		row.IPAddress, row.Health, row.HealthySince, row.SettledAt, row.StoppedAt = "", fleet.HealthUnknown, nil, nil, &now
 		return []fleet.Event{event(*row, fleet.EventTerminated, map[string]any{"reason": s.Reason})}, nil
 	})
 	return err

@@ -58,7 +58,7 @@ func observeRunning(i *fleet.Instance, c fleet.Container, checked bool) []fleet.
 		i.Restarts++
 	}
 	i.Current, i.StartedAt, i.Error, i.Force = fleet.StatusRunning, &started, "", false
-	i.Health, i.HealthySince, i.UnhealthySince = fleet.HealthUnknown, nil, nil
+	unjudged(i)
 	if !checked {
 		i.Health, i.HealthySince = fleet.HealthHealthy, &started
 	}
@@ -73,7 +73,7 @@ func observeExited(i *fleet.Instance, c fleet.Container, now time.Time) []fleet.
 	}
 	code, counts := c.ExitCode, struck(*i)
 	i.ExitCode, i.StoppedAt, i.IPAddress = &code, &finished, ""
-	i.Health, i.HealthySince, i.UnhealthySince = fleet.HealthUnknown, nil, nil
+	unjudged(i)
 	if counts && crashLoop(i.RecentExits) {
 		return observeFailed(i, i.Error, map[string]any{"exit_code": code})
 	}
@@ -83,6 +83,11 @@ func observeExited(i *fleet.Instance, c fleet.Container, now time.Time) []fleet.
 	}
 	i.RecentExits = remembered(i.RecentExits, earlier(finished, now.UTC().Truncate(time.Microsecond)))
 	return observeFailed(i, exitMessage(*i, c), map[string]any{"exit_code": code, "oom_killed": c.OOMKilled})
+}
+
+// unjudged takes back what checks have said of a run: another one begins, or none does.
+func unjudged(i *fleet.Instance) {
+	i.Health, i.HealthySince, i.SettledAt, i.UnhealthySince = fleet.HealthUnknown, nil, nil, nil
 }
 
 // observeFailed: the instance is down after a run that ended badly.
@@ -136,7 +141,8 @@ func observeGone(i *fleet.Instance, c fleet.Container) []fleet.Event {
 		return nil
 	}
 	lost := i.ContainerID
-	i.ContainerID, i.IPAddress, i.Health, i.HealthySince, i.UnhealthySince = "", "", fleet.HealthUnknown, nil, nil
+	i.ContainerID, i.IPAddress = "", ""
+	unjudged(i)
 	if i.Desired == fleet.StatusStopped {
 		i.Current = fleet.StatusStopped
 	} else {

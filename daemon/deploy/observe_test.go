@@ -15,7 +15,7 @@ func TestObserve(t *testing.T) {
 	running := func() fleet.Instance {
 		return fleet.Instance{
 			ID: "i", Name: "api-staging-1-0", ContainerID: "c", Current: fleet.StatusRunning, Desired: fleet.StatusRunning,
-			Health: fleet.HealthHealthy, StartedAt: &began, IPAddress: "172.20.0.2",
+			Health: fleet.HealthHealthy, StartedAt: &began, SettledAt: &noon, IPAddress: "172.20.0.2",
 		}
 	}
 	pending := func() fleet.Instance {
@@ -76,6 +76,9 @@ func TestObserve(t *testing.T) {
 			}
 			if i.Current != tt.current || i.Health != tt.health || i.Restarts != tt.restarts {
 				t.Errorf("is %s, %s, %d restarts; want %s, %s, %d", i.Current, i.Health, i.Restarts, tt.current, tt.health, tt.restarts)
+			}
+			if settled, over := i.SettledAt != nil, tt.events != ""; settled == over {
+				t.Errorf("settled: %v, although its run is over: %v", settled, over)
 			}
 			if !strings.Contains(i.Error, tt.message) || tt.message == "" && i.Error != "" {
 				t.Errorf("error %q, want %q in it", i.Error, tt.message)

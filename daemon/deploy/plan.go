@@ -209,7 +209,7 @@ func (p *planner) fits(i fleet.Instance) bool {
 	if i.DeploymentID == p.target.ID {
 		return true
 	}
-	if p.revokes() && i.Replica > p.target.Before && !p.proved(i, p.state.Target.Rollout) {
+	if p.revokes() && i.Replica > p.target.Before && !p.proved(i) {
 		return false
 	}
 	return !givenUp(i) && p.runs(i, &p.target)

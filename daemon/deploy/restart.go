@@ -12,9 +12,9 @@ import (
 // time, then after a growing back-off, and no more once it is a crash loop.
 const (
 	// CrashWindow is how far back runs that ended badly count.
-	CrashWindow = 10 * time.Minute
+	CrashWindow = fleet.CrashWindow
 	// CrashLimit is how many of them within CrashWindow are a crash loop.
-	CrashLimit = 5
+	CrashLimit = fleet.CrashLimit
 	firstDelay = 100 * time.Millisecond
 	maxDelay   = time.Minute
 	// jitter is the part of a delay by which it may be longer or shorter.
@@ -50,18 +50,10 @@ func jittered(d time.Duration, instanceID string, n int) time.Duration {
 }
 
 // crashLoop reports whether these bad ends are a crash loop.
-func crashLoop(exits []time.Time) bool { return len(recentExits(exits)) >= CrashLimit }
+func crashLoop(exits []time.Time) bool { return fleet.CrashLoop(exits) }
 
-// recentExits are the last one and those within the window before it; or after it,
-// as it seems when the clock was put back between them.
-func recentExits(exits []time.Time) (recent []time.Time) {
-	for _, at := range exits {
-		if exits[len(exits)-1].Sub(at).Abs() < CrashWindow {
-			recent = append(recent, at)
-		}
-	}
-	return recent
-}
+// recentExits are those of them that count.
+func recentExits(exits []time.Time) []time.Time { return fleet.RecentExits(exits) }
 
 // ill reports whether a run has to be ended because it is unhealthy: nobody has
 // asked for a stop or a restart, and it is not on its way out anyway.

@@ -205,10 +205,16 @@ func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 // settled reports whether a replica has proved itself: every check has passed for
 // the minimum time, with one that began after it. Time alone proves nothing of a
 // replica that is checked: its next check may be hanging.
-func (p *planner) settled(i fleet.Instance) bool { return p.proved(i, p.target.Rollout) }
+func (p *planner) settled(i fleet.Instance) bool { return p.passes(i, p.target.Rollout) }
 
-// proved is settled by the settings of another rollout.
-func (p *planner) proved(i fleet.Instance, r grammar.Rollout) bool {
+// proved reports whether a replica that serves has proved itself once in its run,
+// though a check may have failed since, by the settings that the target has in its row.
+func (p *planner) proved(i fleet.Instance) bool {
+	return serves(i) && i.SettledAt != nil || p.passes(i, p.state.Target.Rollout)
+}
+
+// passes reports whether a replica has proved itself by the settings of a rollout.
+func (p *planner) passes(i fleet.Instance, r grammar.Rollout) bool {
 	at, ok := settlesAt(i, seconds(r.MinHealthyTime))
 	if !ok || p.now.Before(at) {
 		return false

@@ -50,13 +50,13 @@ func remaining(s fleet.WorkloadState, now time.Time) (replicas int, why string) 
 	p := newPlanner(s, now)
 	proved := 0
 	for _, i := range p.members {
-		if i.Replica > s.Live.After && p.settled(i) {
+		if i.Replica > s.Live.After && p.proved(i) {
 			proved++
 		}
 	}
 	if proved == 0 {
 		return s.Live.After, ""
 	}
-	return s.Live.After + proved, fmt.Sprintf("%d of %d replicas remain: the %d that were live, and %d new ones that have proved themselves",
+	return s.Live.After + proved, fmt.Sprintf("%d of %d replicas remain: %d from before, and %d new, healthy for long enough to count",
 		s.Live.After+proved, s.Target.After, s.Live.After, proved)
 }

@@ -56,8 +56,17 @@ var scalings = []struct {
 		w.scale(8)
 		w.at(9*time.Second, "replica 6 fails a check", func(w *world) { w.instance("d2/6").HealthySince = new(w.now) })
 		w.at(13*time.Second, "replica 6 turns unhealthy", func(w *world) { w.ail("d2/6") })
-	}, live: 7, notes: "7 of 8 replicas remain: the 4 that were live, and 3 new ones that have proved themselves",
+	}, live: 7, notes: "7 of 8 replicas remain: 4 from before, and 3 new, healthy for long enough to count",
 		want: "1=d1/1 2=d1/2 3=d1/3 4=d1/4 5=d2/5 6=d2/7 7=d2/8"},
+	{name: "and one of the others has failed a check just now", begin: func(w *world) {
+		w.scale(6)
+		w.at(9*time.Second, "replica 6 fails a check", func(w *world) { w.instance("d2/6").HealthySince = new(w.now) })
+		w.at(13*time.Second, "replica 5 fails a check, replica 6 exits", func(w *world) {
+			w.instance("d2/5").SettledAt, w.instance("d2/5").HealthySince = new(w.now), new(w.now)
+			w.exit(w.instance("d2/6"))
+		})
+	}, live: 5, notes: "5 of 6 replicas remain: 4 from before, and 1 new, healthy for long enough to count",
+		want: "1=d1/1 2=d1/2 3=d1/3 4=d1/4 5=d2/5"},
 	{name: "then it is scaled again", begin: func(w *world) {
 		w.scale(6)
 		w.at(9*time.Second, "replica 5 fails a check", func(w *world) { w.instance("d2/5").HealthySince = new(w.now) })
@@ -68,7 +77,7 @@ var scalings = []struct {
 		w.at(5*time.Second, "", func(w *world) { w.scale(9) })
 		w.at(10*time.Second, "", func(w *world) { w.scale(12) })
 		w.at(18*time.Second, "replica 10 exits", func(w *world) { w.exit(w.instance("d4/10")) })
-	}, live: 9, notes: "9 of 12 replicas remain: the 4 that were live, and 5 new ones that have proved themselves",
+	}, live: 9, notes: "9 of 12 replicas remain: 4 from before, and 5 new, healthy for long enough to count",
 		want: "1=d1/1 2=d1/2 3=d1/3 4=d1/4 5=d2/5 6=d2/6 7=d3/7 8=d3/8 9=d3/9"},
 	{name: "the daemon is away while it fails", begin: func(w *world) {
 		w.scale(8)
@@ -80,7 +89,7 @@ var scalings = []struct {
 			w.exit(w.instance("d2/7"))
 			w.exit(w.instance("d1/1"))
 		})
-	}, live: 7, notes: "7 of 8 replicas remain: the 4 that were live, and 3 new ones that have proved themselves",
+	}, live: 7, notes: "7 of 8 replicas remain: 4 from before, and 3 new, healthy for long enough to count",
 		want: "1=d1/1 2=d1/2 3=d1/3 4=d1/4 5=d2/5 6=d2/8 7=d3/7"},
 	{name: "an old replica turns unhealthy and stays so", begin: func(w *world) {
 		w.scale(6)

@@ -89,8 +89,10 @@ type HealthTarget struct {
 	Address     string // IP address; empty without a network
 	Port        int    // zero for a check that needs none
 	Check       HealthCheck
-	StartedAt   time.Time
-	Health      Health
+	// Fault is why it cannot be checked, of one whose rules cannot be read.
+	Fault     error
+	StartedAt time.Time
+	Health    Health
 	// HealthySince is since when every check has passed; nil when the last one failed.
 	HealthySince *time.Time
 	// CheckedAt is when the last check was; zero before the first.
@@ -112,6 +114,9 @@ type HealthUpdate struct {
 	Changed bool
 	// HealthySince is since when every check has passed; nil when the last one failed.
 	HealthySince *time.Time
+	// SettledAt is when the instance was first seen to have passed for the settling
+	// time; nil when it has not been. What was written of the run before holds.
+	SettledAt *time.Time
 	// CheckedAt is when the last check was that had an outcome; nil before the first.
 	// A check that could not be made has none.
 	CheckedAt *time.Time

@@ -94,6 +94,9 @@ type Instance struct {
 	RestartRequested *time.Time
 	// HealthySince is since when every check has passed, in this run.
 	HealthySince *time.Time
+	// SettledAt is when checks had first passed for the settling time of its
+	// deployment, in this run, whatever came of later ones; nil without checks.
+	SettledAt *time.Time
 	// UnhealthySince is since when the instance is unhealthy, in this run.
 	UnhealthySince *time.Time
 	// DrainingSince is since when the instance is out of service, on its way to removal.
@@ -111,6 +114,29 @@ type Instance struct {
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
+
+// Runs that ended badly.
+const (
+	// CrashWindow is how far back they count, from the last one on.
+	CrashWindow = 10 * time.Minute
+	// CrashLimit is how many of them within CrashWindow are a crash loop.
+	CrashLimit = 5
+)
+
+// RecentExits are, of the times of bad ends, the last one and those within the window
+// before it; or after it, as it seems when the clock was put back between them.
+func RecentExits(exits []time.Time) (recent []time.Time) {
+	for _, at := range exits {
+		if exits[len(exits)-1].Sub(at).Abs() < CrashWindow {
+			recent = append(recent, at)
+		}
+	}
+	return recent
+}
+
+// CrashLoop reports whether these bad ends are a crash loop: what has failed is not
+// started again.
+func CrashLoop(exits []time.Time) bool { return len(RecentExits(exits)) >= CrashLimit }
 
 // InstanceName is the deterministic name of an instance's container, so that a
 // create that was repeated after a crash finds the first one's container.

@@ -57,7 +57,7 @@ type ScalingState struct {
 	// Scaling says that Busy only adds replicas, on the autoscaler's own account,
 	// and that nobody has paused it, so that it may be made to add more.
 	Scaling bool
-	// Instances are the replicas of the live deployment that are in service.
+	// Instances are the replicas of the live deployment, with those that scalings add to it.
 	Instances []ScalingInstance
 	// Changes are the latest changes of the number of replicas, oldest first.
 	Changes []ReplicaChange
@@ -81,8 +81,12 @@ type Freshness struct {
 // ScalingInstance is one replica as the autoscaler sees it.
 type ScalingInstance struct {
 	ID string
-	// Settled replicas have been healthy for as long as a rollout demands; only they count.
+	// Settled replicas are healthy, and once were for as long as a rollout demands;
+	// only they count.
 	Settled bool
+	// Down replicas will not come back by themselves: a user has stopped them, or they
+	// are in a crash loop.
+	Down bool
 	// Values are the instance's metrics, as means over the last samples; what has no
 	// recent sample is missing.
 	Values map[MetricKey]float64

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,9 +18,6 @@ const (
 	// settle collects announcements and verdicts that come close together, and
 	// settleOld verdicts that nobody waits for.
 	settle, settleOld = 10 * time.Millisecond, time.Second
-	// together is the grid on which the checks begin that come seldom: to wake once for
-	// several costs less than to wake for each.
-	together = time.Second
 	// unchangedEvery is how often results that changed nothing are written.
 	unchangedEvery = 15 * time.Second
 	// probesAtOnce bounds the checks under way, and commandsAtOnce those that run in
@@ -134,11 +130,15 @@ func (m *Monitor) adopt(ctx context.Context, group *errgroup.Group, watched map[
 	for _, t := range targets {
 		key := run{instance: t.InstanceID, started: t.StartedAt.UnixNano(), settling: t.Settling}
 		current[key] = true
-		if _, ok := watched[key]; ok || t.Check.NeedsPort() && (t.Address == "" || t.Port == 0) {
+		if _, ok := watched[key]; ok || t.Fault == nil && t.Check.NeedsPort() && (t.Address == "" || t.Port == 0) {
 			continue
 		}
 		watchCtx, cancel := context.WithCancel(ctx)
 		watched[key] = cancel
+		if t.Fault != nil {
+			m.log.Error("cannot check an instance", "instance", t.InstanceID, "error", t.Fault)
+			continue
+		}
 		group.Go(func() error {
 			m.watch(watchCtx, t)
 			return nil
@@ -154,43 +154,29 @@ func (m *Monitor) adopt(ctx context.Context, group *errgroup.Group, watched map[
 
 // watch checks one run of an instance until its context ends.
 func (m *Monitor) watch(ctx context.Context, t fleet.HealthTarget) {
-	tracker := newTracker(t)
-	var written time.Time
+	since := time.Now()
+	age := max(0, since.Sub(t.StartedAt)) // by another's clock; from here on by one that nobody can set
+	tracker := newTracker(t, age)
+	written := age - unchangedEvery
 	sleep(ctx, tracker.delay())
 	for ctx.Err() == nil {
-		result, ok := m.check(ctx, t)
+		result, began, ok := m.check(ctx, t)
 		if !ok {
 			return
 		}
-		changed, news := tracker.record(result)
-		if news || result.Timestamp.Sub(written) >= unchangedEvery {
-			written = result.Timestamp
-			m.submit(ctx, verdict{workload: t.Workload, news: news, update: fleet.HealthUpdate{
-				InstanceID:   t.InstanceID,
-				StartedAt:    t.StartedAt,
-				Health:       tracker.verdict,
-				Changed:      changed,
-				HealthySince: tracker.since,
-				CheckedAt:    tracker.checkedAt(),
-				Result:       result,
-				Recent:       slices.Clone(tracker.recent),
-			}})
+		at := age + began.Sub(since)
+		changed, news := tracker.record(at, result)
+		if news || at-written >= unchangedEvery {
+			written = at
+			m.submit(ctx, verdict{workload: t.Workload, news: news, update: tracker.update(t, changed)})
 		}
-		sleep(ctx, onGrid(tracker.pause(), time.Now()))
+		sleep(ctx, tracker.rest(time.Now()))
 	}
 }
 
-// onGrid has a long pause end on the grid, half a step off at most; a short one stays
-// as it is.
-func onGrid(pause time.Duration, now time.Time) time.Duration {
-	if pause < 10*together {
-		return pause
-	}
-	return now.Add(pause).Round(together).Sub(now)
-}
-
-// check probes within the bound of checks under way; false says that the run is over.
-func (m *Monitor) check(ctx context.Context, t fleet.HealthTarget) (fleet.HealthResult, bool) {
+// check probes within the bound of checks under way, and tells when it began to;
+// false says that the run is over.
+func (m *Monitor) check(ctx context.Context, t fleet.HealthTarget) (result fleet.HealthResult, began time.Time, ok bool) {
 	slots := m.slots
 	if t.Check.Kind() == grammar.HealthCommand {
 		slots = m.commands
@@ -198,11 +184,12 @@ func (m *Monitor) check(ctx context.Context, t fleet.HealthTarget) (fleet.Health
 	select {
 	case slots <- struct{}{}:
 	case <-ctx.Done():
-		return fleet.HealthResult{}, false
+		return result, began, false
 	}
 	defer func() { <-slots }()
-	result := m.prober.probe(ctx, t)
-	return result, ctx.Err() == nil
+	began = time.Now()
+	result = m.prober.probe(ctx, t)
+	return result, began, ctx.Err() == nil
 }
 
 func (m *Monitor) submit(ctx context.Context, v verdict) {
@@ -212,20 +199,14 @@ func (m *Monitor) submit(ctx context.Context, v verdict) {
 	}
 }
 
-// record writes verdicts in batches; what cannot be written is tried again.
+// record writes verdicts in batches.
 func (m *Monitor) record(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case v := <-m.verdicts:
-			list := m.collect(ctx, v)
-			for !m.write(ctx, list) {
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				sleep(ctx, time.Second)
-			}
+			m.write(ctx, m.collect(ctx, v))
 		}
 	}
 }
@@ -256,7 +237,30 @@ func (m *Monitor) collect(ctx context.Context, first verdict) []verdict {
 	return list
 }
 
-func (m *Monitor) write(ctx context.Context, list []verdict) bool {
+// write writes verdicts, and tries again until they are written or the context ends.
+// One that can never be written is left out, so that it does not hold up the others.
+func (m *Monitor) write(ctx context.Context, list []verdict) {
+	for ctx.Err() == nil {
+		err := m.writeOnce(ctx, list)
+		switch {
+		case err == nil, ctx.Err() != nil:
+			return
+		case !errors.Is(err, fleet.ErrInvalid):
+			m.log.Warn("cannot write health verdicts, trying again", "verdicts", len(list), "error", err)
+			sleep(ctx, time.Second)
+		case len(list) > 1:
+			for k := range list {
+				m.write(ctx, list[k:k+1])
+			}
+			return
+		default:
+			m.log.Error("cannot write a health verdict, leaving it out", "instance", list[0].update.InstanceID, "error", err)
+			return
+		}
+	}
+}
+
+func (m *Monitor) writeOnce(ctx context.Context, list []verdict) error {
 	updates := make([]fleet.HealthUpdate, len(list))
 	woken := make(map[fleet.Workload]bool)
 	for k, v := range list {
@@ -266,15 +270,12 @@ func (m *Monitor) write(ctx context.Context, list []verdict) bool {
 		}
 	}
 	if err := m.store.RecordHealth(ctx, updates); err != nil {
-		if ctx.Err() == nil {
-			m.log.Warn("cannot write health verdicts, trying again", "verdicts", len(list), "error", err)
-		}
-		return false
+		return err
 	}
 	for w := range woken {
 		m.changed(w)
 	}
-	return true
+	return nil
 }
 
 // sleep waits for the time, or until the context ends.

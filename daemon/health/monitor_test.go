@@ -2,11 +2,15 @@ package health_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,6 +26,7 @@ type store struct {
 	mu      sync.Mutex
 	targets []fleet.HealthTarget
 	updates chan fleet.HealthUpdate
+	refuses string // the instance whose verdicts cannot be written
 }
 
 func (s *store) HealthTargets(context.Context) ([]fleet.HealthTarget, error) {
@@ -31,6 +36,9 @@ func (s *store) HealthTargets(context.Context) ([]fleet.HealthTarget, error) {
 }
 
 func (s *store) RecordHealth(ctx context.Context, updates []fleet.HealthUpdate) error {
+	if slices.ContainsFunc(updates, func(u fleet.HealthUpdate) bool { return u.InstanceID == s.refuses }) {
+		return fmt.Errorf("record health: %w", fleet.ErrInvalid)
+	}
 	for _, u := range updates {
 		select {
 		case s.updates <- u:
@@ -266,7 +274,7 @@ func target(t *testing.T, address string) fleet.HealthTarget {
 	}
 	return fleet.HealthTarget{
 		InstanceID: "i", Workload: fleet.Workload{DefinitionID: "d", Environment: "staging"}, Address: host, Port: number,
-		Check:     fleet.HealthCheck{Endpoint: "/health?full=1", Interval: 1, Timeout: 1, Retries: 2},
+		Check:     fleet.HealthCheck{Endpoint: "/health?full=1", Interval: 1, Timeout: 30, Retries: 2},
 		StartedAt: time.Now(), Health: fleet.HealthUnknown,
 	}
 }
@@ -317,6 +325,47 @@ func TestHungCommandsDelayNoOtherCheck(t *testing.T) {
 		}
 		if len(seen) != 21 {
 			t.Errorf("%d others were checked, want 21", len(seen))
+		}
+	})
+}
+
+// TestOneThatIsBrokenStopsNoOther: an instance whose rules cannot be read, and one whose
+// verdict cannot be written, are told of, the first one once; the others are checked.
+func TestOneThatIsBrokenStopsNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &store{updates: make(chan fleet.HealthUpdate, 1000), refuses: "refused"}
+		for _, id := range []string{"first", "refused", "unreadable", "last"} {
+			s.targets = append(s.targets, fleet.HealthTarget{
+				InstanceID: id, ContainerID: "c", StartedAt: time.Now(), Health: fleet.HealthUnknown,
+				Check: fleet.HealthCheck{Type: "image", Interval: 3600, Timeout: 1, Retries: 1},
+			})
+		}
+		s.targets[2].Fault = errors.New("decode health_check_config: no")
+		var logged strings.Builder
+		m := health.NewMonitor(health.Config{
+			Store: s, Engine: inside{}, Logger: slog.New(slog.NewTextHandler(&logged, nil)), Changed: func(fleet.Workload) {},
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- m.Run(ctx) }()
+		time.Sleep(time.Minute)
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+		close(s.updates)
+		seen := make(map[string]bool)
+		for u := range s.updates {
+			seen[u.InstanceID] = true
+		}
+		if len(seen) != 2 || !seen["first"] || !seen["last"] {
+			t.Errorf("verdicts of %v were written, want those of the first and the last", seen)
+		}
+		if n := strings.Count(logged.String(), "instance=unreadable"); n != 1 {
+			t.Errorf("told %d times of rules that cannot be read:\n%s", n, logged.String())
+		}
+		if !strings.Contains(logged.String(), "instance=refused") {
+			t.Errorf("not told of the verdict that cannot be written:\n%s", logged.String())
 		}
 	})
 }

@@ -10,7 +10,8 @@ import (
 type Store interface {
 	// HealthTargets lists the running instances that have a health check.
 	HealthTargets(ctx context.Context) ([]fleet.HealthTarget, error)
-	// RecordHealth writes verdicts, in one transaction, with an event for each that changed.
+	// RecordHealth writes verdicts, in one transaction, with an event for each that
+	// changed. ErrInvalid says that one of them can never be written.
 	RecordHealth(ctx context.Context, updates []fleet.HealthUpdate) error
 }
 

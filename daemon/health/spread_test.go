@@ -75,14 +75,14 @@ func densest(probes []time.Duration, width time.Duration) (most int, end time.Du
 
 // slowProbes are when an instance is probed at the interval's pace.
 func slowProbes(target fleet.HealthTarget, passes func(time.Duration) bool) (list []time.Duration) {
-	tr := newTracker(target)
+	tr := newTracker(target, known)
 	for at := tr.delay(); at < intervals*tr.interval(); {
 		slow := tr.slow()
 		tr.record(result{at: at, ok: passes(at)}.of())
 		if slow && tr.slow() {
 			list = append(list, at)
 		}
-		at += onGrid(tr.pause(), start.Add(at))
+		at += tr.rest(start.Add(at))
 	}
 	return list
 }

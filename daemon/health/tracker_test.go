@@ -1,6 +1,8 @@
 package health
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -11,6 +13,8 @@ const (
 	s = time.Second
 	// never stands for a streak that has not begun or is broken.
 	never = time.Duration(-1)
+	// known is the age of a run that the tracker takes over.
+	known = 5 * s
 
 	unknown   = fleet.HealthUnknown
 	healthy   = fleet.HealthHealthy
@@ -29,11 +33,19 @@ type result struct {
 	settled       bool
 }
 
-func (r result) of() fleet.HealthResult {
+func (r result) of() (age time.Duration, _ fleet.HealthResult) {
+	status := unhealthy
 	if r.ok {
-		return fleet.HealthResult{Timestamp: start.Add(r.at), Status: healthy}
+		status = healthy
 	}
-	return fleet.HealthResult{Timestamp: start.Add(r.at), Status: unhealthy}
+	return r.at, fleet.HealthResult{Timestamp: start.Add(r.at), Status: status}
+}
+
+// taking is the result of a check that took so long.
+func (r result) taking(d time.Duration) (age time.Duration, _ fleet.HealthResult) {
+	age, found := r.of()
+	found.ResponseTime = d.Seconds() * 1000
+	return age, found
 }
 
 // target has a check every 10 s, of which 3 in a row condemn, and settles in 5 s.
@@ -170,7 +182,7 @@ func TestTracker(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tr := newTracker(tt.target)
+			tr := newTracker(tt.target, known)
 			for _, r := range tt.results {
 				changed, news := tr.record(r.of())
 				if changed != r.changed || news != r.news || tr.verdict != r.verdict || tr.settled() != r.settled {
@@ -178,7 +190,7 @@ func TestTracker(t *testing.T) {
 				}
 				since := never
 				if tr.since != nil {
-					since = tr.since.Sub(start)
+					since = tr.since.wall.Sub(start)
 				}
 				if since != r.since {
 					t.Fatalf("after %s: every check has passed since %s, want %s", r.at, since, r.since)
@@ -204,28 +216,33 @@ func TestTrackerPauses(t *testing.T) {
 		name        string
 		target      fleet.HealthTarget
 		results     []result
+		takes       time.Duration
 		least, most time.Duration // of the pause once it grows no more
 	}{
-		{"not passed yet", target(unknown, never), nil, s, s},
-		{"failing at first", target(unknown, never), []result{{at: s}, {at: 2 * s}}, s, s},
-		{"so that one falls on the first that counts", target(unknown, never), []result{{at: s}, {at: 9700 * time.Millisecond}}, 300 * time.Millisecond, 300 * time.Millisecond},
-		{"never longer than the interval", brief, []result{{at: s, ok: true}}, s, s},
-		{"until it has settled", target(unknown, never), []result{{at: s, ok: true}, {at: 3 * s, ok: true}}, s, s},
-		{"no longer than it takes to settle", target(unknown, never), []result{{at: s, ok: true}, {at: 5800 * time.Millisecond, ok: true}}, 200 * time.Millisecond, 200 * time.Millisecond},
-		{"at its interval once settled", target(unknown, never), []result{{at: s, ok: true}, {at: 6 * s, ok: true}}, 9 * s, 10 * s},
-		{"after a break", target(healthy, 0), []result{{at: 60 * s, ok: true}, {at: 70 * s}}, s, s},
-		{"after a break, until it has settled again", target(healthy, 0), []result{{at: 60 * s}, {at: 70 * s, ok: true}}, s, s},
-		{"at its interval once unhealthy", target(healthy, 0), []result{{at: 10 * s}, {at: 20 * s}, {at: 30 * s}}, 9 * s, 10 * s},
-		{"known to be unhealthy", target(unhealthy, never), nil, 9 * s, 10 * s},
-		{"known to have settled", checked(0, 5*s), nil, 9 * s, 10 * s},
-		{"known to be settling", checked(0, 2*s), nil, s, s},
-		{"known to have broken its streak", target(healthy, never), nil, s, s},
+		{"not passed yet", target(unknown, never), nil, 0, s, s},
+		{"failing at first", target(unknown, never), []result{{at: s}, {at: 2 * s}}, 0, s, s},
+		{"so that one falls on the first that counts", target(unknown, never), []result{{at: s}, {at: 9700 * time.Millisecond}}, 0, 300 * time.Millisecond, 300 * time.Millisecond},
+		{"never longer than the interval", brief, []result{{at: s, ok: true}}, 0, s, s},
+		{"until it has settled", target(unknown, never), []result{{at: s, ok: true}, {at: 3 * s, ok: true}}, 0, s, s},
+		{"no longer than it takes to settle", target(unknown, never), []result{{at: s, ok: true}, {at: 5800 * time.Millisecond, ok: true}}, 0, 200 * time.Millisecond, 200 * time.Millisecond},
+		{"at its interval once settled", target(unknown, never), []result{{at: s, ok: true}, {at: 6 * s, ok: true}}, 0, 9 * s, 10 * s},
+		{"after a break", target(healthy, 0), []result{{at: 60 * s, ok: true}, {at: 70 * s}}, 0, s, s},
+		{"after a break, until it has settled again", target(healthy, 0), []result{{at: 60 * s}, {at: 70 * s, ok: true}}, 0, s, s},
+		{"so that one that takes as long ends before the next counts", target(healthy, 0), []result{{at: 10 * s}}, 4 * s, s, s},
+		{"and otherwise begins as that counts", target(healthy, 0), []result{{at: 10 * s}}, 5 * s, 4 * s, 4 * s},
+		{"which is at once after one that took longer", target(healthy, 0), []result{{at: 10 * s}}, 10 * s, 0, 0},
+		{"but of one that is not in service none is put off", target(unknown, never), []result{{at: 10 * s}}, 5 * s, s, s},
+		{"at its interval once unhealthy", target(healthy, 0), []result{{at: 10 * s}, {at: 20 * s}, {at: 30 * s}}, 0, 9 * s, 10 * s},
+		{"known to be unhealthy", target(unhealthy, never), nil, 0, 9 * s, 10 * s},
+		{"known to have settled", checked(0, 5*s), nil, 0, 9 * s, 10 * s},
+		{"known to be settling", checked(0, 2*s), nil, 0, s, s},
+		{"known to have broken its streak", target(healthy, never), nil, 0, s, s},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tr := newTracker(tt.target)
+			tr := newTracker(tt.target, known)
 			for _, r := range tt.results {
-				tr.record(r.of())
+				tr.record(r.taking(tt.takes))
 			}
 			if tr.slow() {
 				if first := tr.delay(); first < 0 || first >= tr.interval() {
@@ -252,9 +269,9 @@ func TestTrackerPauses(t *testing.T) {
 // TestTrackerLeavesOutWhatSaysNothing: a check that could not be made breaks no
 // streak, ends none, and does not count, but is kept.
 func TestTrackerLeavesOutWhatSaysNothing(t *testing.T) {
-	tr := newTracker(target(healthy, 0))
-	nothing := func(at time.Duration) fleet.HealthResult {
-		return fleet.HealthResult{Timestamp: start.Add(at), Status: unknown, Details: "the engine does not answer"}
+	tr := newTracker(target(healthy, 0), known)
+	nothing := func(at time.Duration) (age time.Duration, _ fleet.HealthResult) {
+		return at, fleet.HealthResult{Timestamp: start.Add(at), Status: unknown, Details: "the engine does not answer"}
 	}
 	for n := range 10 {
 		if changed, news := tr.record(nothing(time.Duration(n) * 10 * s)); changed || news {
@@ -273,5 +290,135 @@ func TestTrackerLeavesOutWhatSaysNothing(t *testing.T) {
 	tr.record(result{at: 130 * s}.of())
 	if tr.verdict != unhealthy || !tr.checkedAt().Equal(start.Add(130*s)) {
 		t.Errorf("%s after three failures, checked at %v", tr.verdict, tr.checkedAt())
+	}
+}
+
+// TestWorstCase: what fails from just after a check on is condemned within as many
+// intervals as it has retries, and a timeout, whether it is refused at once or hangs.
+// One that now does this and now that may take a timeout longer for each retry.
+func TestWorstCase(t *testing.T) {
+	for _, c := range []fleet.HealthCheck{
+		{Interval: 5, Retries: 4, Timeout: 2},
+		{Interval: 5, Retries: 4, Timeout: 5},
+		{Interval: 10, Retries: 3, Timeout: 2},
+		{Interval: 10, Retries: 3, Timeout: 10},
+		{Interval: 30, Retries: 3, Timeout: 10},
+		{Interval: 30, Retries: 3, Timeout: 30},
+		{Interval: 24, Retries: 5, Timeout: 11},
+		{Interval: 30, Retries: 1, Timeout: 30},
+		{Interval: 2, Retries: 3, Timeout: 2},
+		{Interval: 1, Retries: 10, Timeout: 1},
+		{Interval: 3600, Retries: 2, Timeout: 60},
+	} {
+		timeout := time.Duration(c.Timeout) * s
+		promised := time.Duration(c.Interval*c.Retries)*s + timeout
+		for name, tt := range map[string]struct {
+			takes func() time.Duration
+			most  time.Duration
+		}{
+			"hangs":      {func() time.Duration { return timeout }, promised},
+			"is refused": {func() time.Duration { return 0 }, promised},
+			"either": {func() time.Duration { return time.Duration(rand.N(2)) * timeout },
+				promised + time.Duration(c.Retries-1)*timeout},
+		} {
+			t.Run(fmt.Sprintf("%d %d %d %s", c.Interval, c.Retries, c.Timeout, name), func(t *testing.T) {
+				for range 500 {
+					if took := condemnedAfter(c, tt.takes); took > tt.most {
+						t.Fatalf("unhealthy after %s, want %s at most", took, tt.most)
+					}
+				}
+			})
+		}
+	}
+}
+
+// condemnedAfter is how long a settled instance has been failing when it is unhealthy.
+func condemnedAfter(c fleet.HealthCheck, takes func() time.Duration) time.Duration {
+	fault := rand.N(100 * s)
+	target := target(healthy, 0)
+	target.Check, target.CheckedAt = c, start.Add(known)
+	tr := newTracker(target, known)
+	tr.delay() // from here on at the interval's pace
+	tr.record(result{at: fault, ok: true}.of())
+	for at := fault; ; {
+		at += tr.rest(start.Add(at))
+		took := takes()
+		changed, _ := tr.record(result{at: at}.taking(took))
+		if at += took; changed {
+			return at - fault
+		}
+	}
+}
+
+// TestTrackerWhileTheClockIsSet: where the clock on the wall stands says nothing about
+// an instance.
+func TestTrackerWhileTheClockIsSet(t *testing.T) {
+	for name, set := range map[string]time.Duration{"not": 0, "back": -time.Hour, "forward": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			record := func(tr *tracker, r result) {
+				at, found := r.of()
+				found.Timestamp = found.Timestamp.Add(set)
+				tr.record(at, found)
+			}
+			ill := newTracker(target(healthy, 0), known)
+			for k, want := range []fleet.Health{healthy, healthy, unhealthy} {
+				record(ill, result{at: time.Duration(10+10*k) * s})
+				if ill.verdict != want {
+					t.Errorf("%s after %d failures", ill.verdict, k+1)
+				}
+			}
+			fresh := newTracker(target(unknown, never), 0)
+			for at := time.Duration(0); at < 30*s; at += s {
+				record(fresh, result{at: at})
+			}
+			if record(fresh, result{at: 29 * s}); fresh.verdict != unhealthy {
+				t.Errorf("%s after 30 s of failures", fresh.verdict)
+			}
+			settling := newTracker(target(healthy, 4*s), known)
+			record(settling, result{at: 6 * s, ok: true})
+			if settling.settled() {
+				t.Error("settled within 2 s of 5")
+			}
+			record(settling, result{at: 9 * s, ok: true})
+			if !settling.settled() {
+				t.Error("not settled within 5 s of 5")
+			}
+			if since, want := settling.since.wall, settling.last.wall.Add(-5*s); set < 0 && !since.Equal(want) {
+				t.Errorf("the streak began at %s, want %s by the clock as it is", since, want)
+			}
+		})
+	}
+}
+
+// TestTrackerOfAnotherClock: a run whose start, or checks, are yet to come by this
+// clock began now.
+func TestTrackerOfAnotherClock(t *testing.T) {
+	future := target(healthy, time.Hour)
+	future.CheckedAt = start.Add(2 * time.Hour)
+	tr := newTracker(future, 0)
+	if tr.settled() || tr.since.age != 0 || tr.last.age != 0 {
+		t.Errorf("streak of %+v, last check %+v", tr.since, tr.last)
+	}
+	tr.record(result{at: 5 * s, ok: true}.of())
+	if !tr.settled() || !tr.since.wall.Equal(start) {
+		t.Errorf("settled: %v, with a streak of %+v", tr.settled(), tr.since)
+	}
+}
+
+// TestTrackerKnowsWhatHasSettledOnce: a break changes nothing of it.
+func TestTrackerKnowsWhatHasSettledOnce(t *testing.T) {
+	tr := newTracker(target(unknown, never), 0)
+	want := []time.Duration{never, never, 6 * s, 6 * s, 6 * s, 6 * s}
+	for k, r := range []result{
+		{at: s, ok: true}, {at: 3 * s, ok: true}, {at: 6 * s, ok: true}, {at: 16 * s}, {at: 17 * s, ok: true}, {at: 30 * s, ok: true},
+	} {
+		changed, _ := tr.record(r.of())
+		at, u := never, tr.update(target(unknown, never), changed)
+		if u.SettledAt != nil {
+			at = u.SettledAt.Sub(start)
+		}
+		if at != want[k] {
+			t.Errorf("after %s settled at %s, want %s", r.at, at, want[k])
+		}
 	}
 }

@@ -341,7 +341,7 @@ func TestEveryFieldArrives(t *testing.T) {
 	arrives(t, definitionToAPI)
 	arrives(t, networkToAPI)
 	// What the daemon remembers for itself only.
-	arrives(t, instanceToAPI, "Drained", "Checks", "RecentExits", "RestartRequested", "Force")
+	arrives(t, instanceToAPI, "Drained", "SettledAt", "Checks", "RecentExits", "RestartRequested", "Force")
 	arrives(t, rolloutToAPI)
 	// A deployment's snapshot and progress have answers of their own.
 	arrives(t, deploymentToAPI, "Spec", "KeepReplicas", "TotalSteps", "CompletedSteps", "CurrentStep")

@@ -127,10 +127,15 @@ func (t *transaction) loadScalingInstances(ctx context.Context, states map[fleet
 	rows, err := t.ScalingInstances(ctx, now)
 	for _, r := range rows {
 		if state, ok := states[fleet.Workload{DefinitionID: r.DefinitionID, Environment: r.Environment}]; ok {
-			state.Instances = append(state.Instances, fleet.ScalingInstance{ID: r.ID, Settled: r.Settled})
+			state.Instances = append(state.Instances, fleet.ScalingInstance{ID: r.ID, Settled: r.Settled, Down: down(r)})
 		}
 	}
 	return err
+}
+
+// down reports whether a replica will not come back by itself.
+func down(r dbsqlc.ScalingInstancesRow) bool {
+	return r.DesiredStatus == fleet.StatusStopped || r.CurrentStatus == fleet.StatusFailed && fleet.CrashLoop(r.RecentExits)
 }
 
 // RecordScaling implements autoscale.Store.

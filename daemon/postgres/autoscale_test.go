@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ func scaled(t *testing.T, s *postgres.Store, n int, healthy time.Duration) (flee
 	for k := range n {
 		i := newInstance(d, k+1)
 		i.Current, i.Health, i.HealthySince, i.ContainerID = fleet.StatusRunning, fleet.HealthHealthy, new(time.Now().Add(-healthy)), uuid.NewString()
+		i.SettledAt = i.HealthySince
 		list = append(list, i)
 	}
 	list = added(t, s, list...)
@@ -54,7 +56,7 @@ func decisionOn(d fleet.Deployment, outcome fleet.ScalingOutcome) fleet.ScalingD
 
 func TestScalingStates(t *testing.T) {
 	s, _ := open(t)
-	definition, live, list := scaled(t, s, 3, time.Minute)
+	definition, live, list := scaled(t, s, 6, time.Minute)
 	if states, err := s.ScalingStates(system(t), time.Now(), fleet.Freshness{}); err != nil || len(states) != 0 {
 		t.Fatalf("without a policy: %+v, %v", states, err)
 	}
@@ -65,16 +67,24 @@ func TestScalingStates(t *testing.T) {
 	sampled(t, s, list[0], time.Now().Add(-time.Second), 80, 50, 3, 20)
 	sampled(t, s, list[0], time.Now().Add(-2*time.Second), 60, 50, 3, 20)
 	sampled(t, s, list[1], time.Now().Add(-2*time.Minute), 99, 99, 99, 99) // too old
-	for k, change := range map[int]func(*fleet.Instance){
-		1: func(i *fleet.Instance) { i.HealthySince = new(time.Now()) }, // has not proved itself
-		2: func(i *fleet.Instance) { i.Desired = fleet.StatusStopped },  // a user's wish
+	exits := make([]time.Time, fleet.CrashLimit)
+	for k := range exits {
+		exits[k] = testTime.Add(time.Duration(k) * time.Minute)
+	}
+	for k, set := range map[int]func(*fleet.Instance){
+		0: func(i *fleet.Instance) { i.HealthySince = nil }, // the last check has failed
+		1: func(i *fleet.Instance) { i.SettledAt = nil },    // has not proved itself
+		2: func(i *fleet.Instance) { i.Desired, i.DrainingSince = fleet.StatusStopped, &testTime },
+		3: func(i *fleet.Instance) { i.Current, i.RecentExits = fleet.StatusFailed, exits },
+		4: func(i *fleet.Instance) { i.Current, i.RecentExits = fleet.StatusFailed, exits[1:] }, // is started again
+		5: func(i *fleet.Instance) { i.Health = fleet.HealthUnhealthy },
 	} {
-		if _, err := s.UpdateInstance(system(t), list[k].ID, func(i *fleet.Instance) ([]fleet.Event, error) { change(i); return nil, nil }); err != nil {
+		if _, err := s.UpdateInstance(system(t), list[k].ID, change(set)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	got := scalingState(t, s)
-	if got.Workload != live.Workload() || got.Target.ID != live.ID || got.Replicas != 3 || got.Busy != "" || got.Range != definition.Scaling || got.Limits != definition.Resources {
+	if got.Workload != live.Workload() || got.Target.ID != live.ID || got.Replicas != 6 || got.Busy != "" || got.Range != definition.Scaling || got.Limits != definition.Resources {
 		t.Errorf("state %+v", got)
 	}
 	if len(got.Policies) != 1 || got.Policies[0].ID != p.ID {
@@ -83,9 +93,87 @@ func TestScalingStates(t *testing.T) {
 	want := []fleet.ScalingInstance{
 		{ID: list[0].ID, Settled: true, Values: map[fleet.MetricKey]float64{keyCPU: 70}},
 		{ID: list[1].ID},
+		{ID: list[2].ID, Down: true},
+		{ID: list[3].ID, Down: true},
+		{ID: list[4].ID},
+		{ID: list[5].ID},
 	}
 	if !reflect.DeepEqual(got.Instances, want) {
 		t.Errorf("instances %+v, want %+v", got.Instances, want)
+	}
+}
+
+// TestScalingWithoutChecks: replicas that nobody checks have settled after the settling time.
+func TestScalingWithoutChecks(t *testing.T) {
+	s, _ := open(t)
+	definition := createDefinition(t, s, "worker")
+	d := deploymentOf(definition, "staging")
+	d.Spec.HealthCheck = nil
+	d, err := s.CreateDeployment(system(t), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, fresh := newInstance(d, 1), newInstance(d, 2)
+	old.HealthySince, fresh.HealthySince = new(time.Now().Add(-time.Minute)), new(time.Now())
+	for _, i := range []*fleet.Instance{&old, &fresh} {
+		i.Current, i.Health = fleet.StatusRunning, fleet.HealthHealthy
+	}
+	added(t, s, old, fresh)
+	completed(t, s, d.ID)
+	createPolicy(t, s, policyOf(definition, "load"))
+	if got := scalingState(t, s).Instances; len(got) != 2 || !got[0].Settled || got[1].Settled {
+		t.Errorf("instances %+v, want the older one settled", got)
+	}
+}
+
+// TestScalingCountsWhatIsLive: what a scaling adds counts, what another deployment in
+// progress starts does not, whatever it keeps.
+func TestScalingCountsWhatIsLive(t *testing.T) {
+	s, _ := open(t)
+	definition, live, list := scaled(t, s, 2, time.Minute)
+	createPolicy(t, s, policyOf(definition, "load"))
+	counted := func(when string, want ...fleet.Instance) {
+		t.Helper()
+		var ids, wanted []string
+		for _, i := range scalingState(t, s).Instances {
+			ids = append(ids, i.ID)
+		}
+		for _, i := range want {
+			wanted = append(wanted, i.ID)
+		}
+		if !slices.Equal(ids, wanted) {
+			t.Errorf("%s: %v are counted, want %v", when, ids, wanted)
+		}
+	}
+	begun := func(d fleet.Deployment, kept ...fleet.Instance) fleet.Instance {
+		t.Helper()
+		d, err := s.CreateDeployment(system(t), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range kept {
+			if _, err := s.UpdateInstance(system(t), i.ID, change(func(i *fleet.Instance) { i.DeploymentID = d.ID })); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return added(t, s, newInstance(d, d.After))[0]
+	}
+	third := begun(live.Scaled(3, ""), list[0])
+	counted("a scaling in progress that has kept one so far", list[0], list[1], third)
+	next := deploymentOf(definition, "staging")
+	next.ImageDigest, next.After = "sha256:2", 3
+	fourth := begun(next)
+	counted("a rollout that has superseded it", list[0], list[1], third)
+	again := next
+	again.After = 4
+	begun(again, list[1])
+	counted("another one that has kept one", list[0], list[1], third)
+	completed(t, s, idOf(load(t, s, live.Workload()).Target))
+	if _, err := s.UpdateInstance(system(t), fourth.ID, change(func(i *fleet.Instance) { i.Current = fleet.StatusTerminated })); err != nil {
+		t.Fatal(err)
+	}
+	if got := scalingState(t, s).Instances; len(got) != 4 {
+		t.Errorf("%d are counted after it has completed, want the four that there are", len(got))
 	}
 }
 

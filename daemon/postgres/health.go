@@ -18,19 +18,10 @@ func (s *Store) HealthTargets(ctx context.Context) ([]fleet.HealthTarget, error)
 		return nil, err
 	}
 	rows, err := q.HealthTargets(ctx)
-	if err != nil {
-		return nil, translate("list health targets", err)
-	}
-	targets := make([]fleet.HealthTarget, len(rows))
-	for n, r := range rows {
-		if targets[n], err = healthTarget(r); err != nil {
-			return nil, err
-		}
-	}
-	return targets, nil
+	return convertAll(rows, healthTarget), translate("list health targets", err)
 }
 
-func healthTarget(r dbsqlc.HealthTargetsRow) (fleet.HealthTarget, error) {
+func healthTarget(r dbsqlc.HealthTargetsRow) fleet.HealthTarget {
 	target := fleet.HealthTarget{
 		InstanceID:  r.ID,
 		Workload:    fleet.Workload{DefinitionID: r.DefinitionID, Environment: r.Environment},
@@ -47,15 +38,21 @@ func healthTarget(r dbsqlc.HealthTargetsRow) (fleet.HealthTarget, error) {
 	if r.StartedAt != nil {
 		target.StartedAt = *r.StartedAt
 	}
-	spec := fleet.Spec{HealthCheck: &target.Check}
-	if err := json.Unmarshal(r.HealthCheck, &target.Check); err != nil {
-		return target, fmt.Errorf("decode health check of instance %s: %w", r.ID, err)
+	target.Fault = readRules(r, &target)
+	return target
+}
+
+// readRules reads how a target is checked.
+func readRules(r dbsqlc.HealthTargetsRow, t *fleet.HealthTarget) error {
+	spec := fleet.Spec{HealthCheck: &t.Check}
+	if err := json.Unmarshal(r.HealthCheck, &t.Check); err != nil {
+		return fmt.Errorf("decode health_check_config of its deployment: %w", err)
 	}
 	if err := json.Unmarshal(r.Ports, &spec.Network.Ports); err != nil {
-		return target, fmt.Errorf("decode ports of instance %s: %w", r.ID, err)
+		return fmt.Errorf("decode network_config.ports of its deployment: %w", err)
 	}
-	target.Port = spec.HealthPort()
-	return target, nil
+	t.Port = spec.HealthPort()
+	return nil
 }
 
 // healthRow is one row of query RecordHealth.
@@ -66,6 +63,7 @@ type healthRow struct {
 	Checks    []fleet.HealthResult `json:"health_checks"`
 	At        *time.Time           `json:"checked_at"`
 	Since     *time.Time           `json:"healthy_since"`
+	Settled   *time.Time           `json:"settled_at"`
 }
 
 // healthRows are the newest updates, one for each run, as a row can be written once only.
@@ -82,7 +80,7 @@ func healthRows(updates []fleet.HealthUpdate) []healthRow {
 			continue
 		}
 		seen[key] = true
-		row := healthRow{ID: u.InstanceID, StartedAt: stored(u.StartedAt), Health: u.Health, Checks: u.Recent, At: u.CheckedAt, Since: u.HealthySince}
+		row := healthRow{ID: u.InstanceID, StartedAt: stored(u.StartedAt), Health: u.Health, Checks: u.Recent, At: u.CheckedAt, Since: u.HealthySince, Settled: u.SettledAt}
 		if row.Checks == nil {
 			row.Checks = []fleet.HealthResult{}
 		}
@@ -99,7 +97,7 @@ func (s *Store) RecordHealth(ctx context.Context, updates []fleet.HealthUpdate) 
 	}
 	encoded, err := json.Marshal(healthRows(updates))
 	if err != nil {
-		return fmt.Errorf("encode health: %w", err)
+		return fmt.Errorf("encode health: %w: %w", fleet.ErrInvalid, err)
 	}
 	return s.write(ctx, "record health", func(t *transaction) error {
 		rows, err := t.RecordHealth(ctx, encoded)

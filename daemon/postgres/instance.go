@@ -228,8 +228,8 @@ func (t *transaction) updateInstance(ctx context.Context, i fleet.Instance) erro
 		RecentExits: i.RecentExits, ExitCode: i.ExitCode, ErrorMessage: nullable(i.Error),
 		RestartRequestedAt: i.RestartRequested, Force: i.Force, StartedAt: i.StartedAt, StoppedAt: i.StoppedAt,
 		ImageTag: i.ImageTag, ImageDigest: i.ImageDigest, DeploymentID: nullable(i.DeploymentID),
-		HealthySince: i.HealthySince, DrainingSince: i.DrainingSince, UnhealthySince: i.UnhealthySince, ResourceLimits: i.Limits,
-		ReplicaNumber: i.Replica,
+		HealthySince: i.HealthySince, SettledAt: i.SettledAt, DrainingSince: i.DrainingSince, UnhealthySince: i.UnhealthySince,
+		ResourceLimits: i.Limits, ReplicaNumber: i.Replica,
 	})
 }
 
@@ -241,7 +241,7 @@ func insertColumns(i fleet.Instance) (dbsqlc.InsertInstanceParams, error) {
 		ContainerID: nullable(i.ContainerID), InstanceName: i.Name, ImageTag: i.ImageTag, ImageDigest: i.ImageDigest,
 		CurrentStatus: i.Current, DesiredStatus: i.Desired, ReplicaNumber: i.Replica, NodeName: nullable(i.Node),
 		IpAddress: address, PortMappings: i.Ports, ResourceUsage: i.Usage, HealthStatus: i.Health,
-		HealthChecks: i.Checks, RecentExits: i.RecentExits, HealthySince: i.HealthySince, DrainingSince: i.DrainingSince,
+		HealthChecks: i.Checks, RecentExits: i.RecentExits, HealthySince: i.HealthySince, SettledAt: i.SettledAt, DrainingSince: i.DrainingSince,
 		ResourceLimits: i.Limits,
 	}, err
 }
@@ -262,7 +262,7 @@ func detached(i fleet.Instance) fleet.Instance {
 	i.Ports = maps.Clone(i.Ports)
 	i.Checks = slices.Clone(i.Checks)
 	i.RecentExits = slices.Clone(i.RecentExits)
-	for _, p := range []**time.Time{&i.LastCheck, &i.RestartRequested, &i.StartedAt, &i.StoppedAt, &i.HealthySince, &i.UnhealthySince, &i.DrainingSince} {
+	for _, p := range []**time.Time{&i.LastCheck, &i.RestartRequested, &i.StartedAt, &i.StoppedAt, &i.HealthySince, &i.SettledAt, &i.UnhealthySince, &i.DrainingSince} {
 		if *p != nil {
 			*p = new(**p)
 		}
@@ -304,7 +304,7 @@ func normalInstance(i fleet.Instance) fleet.Instance {
 	for n := range i.Checks {
 		i.Checks[n].Timestamp = i.Checks[n].Timestamp.UTC().Round(0)
 	}
-	for _, p := range []*time.Time{i.LastCheck, i.RestartRequested, i.StartedAt, i.StoppedAt, i.HealthySince, i.UnhealthySince, i.DrainingSince} {
+	for _, p := range []*time.Time{i.LastCheck, i.RestartRequested, i.StartedAt, i.StoppedAt, i.HealthySince, i.SettledAt, i.UnhealthySince, i.DrainingSince} {
 		if p != nil {
 			*p = stored(*p)
 		}
@@ -324,7 +324,7 @@ func instance(r dbsqlc.ContainerInstance, definition, service string) fleet.Inst
 		Usage: r.ResourceUsage, Health: r.HealthStatus, Checks: r.HealthChecks, LastCheck: r.LastHealthCheck,
 		Restarts: r.RestartCount, RecentExits: r.RecentExits, ExitCode: r.ExitCode, Error: text(r.ErrorMessage),
 		RestartRequested: r.RestartRequestedAt, Force: r.Force, StartedAt: r.StartedAt, StoppedAt: r.StoppedAt,
-		HealthySince: r.HealthySince, UnhealthySince: r.UnhealthySince, DrainingSince: r.DrainingSince, Limits: r.ResourceLimits,
+		HealthySince: r.HealthySince, SettledAt: r.SettledAt, UnhealthySince: r.UnhealthySince, DrainingSince: r.DrainingSince, Limits: r.ResourceLimits,
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	if r.IpAddress != nil {

@@ -34,7 +34,7 @@ func TestInstanceRoundTrip(t *testing.T) {
 	want.Checks = []fleet.HealthResult{{Timestamp: testTime, Status: fleet.HealthHealthy, ResponseTime: 1.5, Details: "200"}}
 	want.LastCheck, want.RestartRequested, want.StartedAt, want.StoppedAt = new(testTime), new(testTime), new(testTime), new(testTime)
 	want.Restarts, want.RecentExits, want.ExitCode, want.Error, want.Force = 3, []time.Time{testTime}, new(137), "out of memory", true
-	want.HealthySince, want.DrainingSince = new(testTime), new(testTime)
+	want.HealthySince, want.SettledAt, want.DrainingSince = new(testTime), new(testTime), new(testTime)
 	got, err := s.UpdateInstance(system(t), i.ID, change(func(i *fleet.Instance) { *i = want }))
 	if err != nil {
 		t.Fatal(err)
@@ -356,6 +356,53 @@ func TestHealthStreak(t *testing.T) {
 		if err != nil || len(targets) != 1 || !reflect.DeepEqual(targets[0].HealthySince, want) ||
 			!targets[0].CheckedAt.Equal(u.Result.Timestamp.Round(time.Microsecond)) {
 			t.Errorf("%s: targets are %+v, %v", tt.name, targets, err)
+		}
+	}
+}
+
+// TestHealthThatIsBroken: rules that cannot be read are a fault of their instance alone,
+// and a verdict that can never be written is told apart from a database that is away.
+func TestHealthThatIsBroken(t *testing.T) {
+	s, db := open(t)
+	whole := checkedInstance(t, s)
+	broken := running(t, s, added(t, s, newInstance(deployed(t, s, createDefinition(t, s, "broken"), "staging"), 1))[0].ID, testTime)
+	exec(t, connect(t, db.OwnerURL), `UPDATE deployment_history SET config_snapshot = jsonb_set(config_snapshot, '{health_check_config,interval}', '"often"')
+		WHERE id = $1`, broken.DeploymentID)
+	targets, err := s.HealthTargets(system(t))
+	if err != nil || len(targets) != 2 || targets[0].InstanceID != whole.ID || targets[0].Fault != nil || targets[1].Fault == nil {
+		t.Errorf("targets %+v, %v; want a fault of the second one", targets, err)
+	}
+	u := passed(whole, testTime)
+	u.Recent = []fleet.HealthResult{{Timestamp: testTime, Status: fleet.HealthHealthy, Details: "\x00"}}
+	wantKind(t, s.RecordHealth(system(t), []fleet.HealthUpdate{u}), fleet.ErrInvalid)
+}
+
+// TestSettledAt: the column has when a run first settled, whatever comes of it later.
+func TestSettledAt(t *testing.T) {
+	s, _ := open(t)
+	i := checkedInstance(t, s)
+	settled := func(at *time.Time, health fleet.Health, seconds int) fleet.HealthUpdate {
+		u := passed(i, testTime.Add(time.Duration(seconds)*time.Second))
+		u.Health, u.SettledAt = health, at
+		return u
+	}
+	first := new(testTime.Add(10 * time.Second))
+	for _, tt := range []struct {
+		name   string
+		update fleet.HealthUpdate
+		want   *time.Time
+	}{
+		{"not yet", settled(nil, fleet.HealthHealthy, 1), nil},
+		{"settled", settled(first, fleet.HealthHealthy, 10), first},
+		{"seen again", settled(new(testTime.Add(time.Minute)), fleet.HealthHealthy, 60), first},
+		{"not seen by another daemon", settled(nil, fleet.HealthHealthy, 70), first},
+		{"unhealthy", settled(nil, fleet.HealthUnhealthy, 80), first},
+	} {
+		if err := s.RecordHealth(system(t), []fleet.HealthUpdate{tt.update}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Instance(system(t), i.ID); err != nil || !reflect.DeepEqual(got.SettledAt, tt.want) {
+			t.Errorf("%s: settled at %v, %v; want %v", tt.name, got.SettledAt, err, tt.want)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/postgres"
@@ -267,6 +268,32 @@ func TestMigrateRollouts(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(d.Rollout, grammar.DefaultRollout(true)) || !reflect.DeepEqual(d.State, fleet.RolloutState{}) ||
 		d.Strategy != fleet.StrategyRollingUpdate {
 		t.Errorf("an earlier deployment reads as %+v, %v", d, err)
+	}
+	var forced bool
+	if err := conn.QueryRow(t.Context(), `SELECT relforcerowsecurity FROM pg_class WHERE oid = 'container_instances'::regclass`).Scan(&forced); err != nil || !forced {
+		t.Errorf("row level security is forced: %v, %v", forced, err)
+	}
+}
+
+// TestMigrateSettled: what was healthy without a break is taken to have settled.
+func TestMigrateSettled(t *testing.T) {
+	db, u := emptyWithOwner(t)
+	if err := postgres.MigrateTo(t.Context(), u, 11, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	conn := connect(t, db.OwnerURL)
+	seedRows(t, conn)
+	healthy, other := fmt.Sprintf(instanceID, 0), fmt.Sprintf(instanceID, 1)
+	exec(t, conn, `UPDATE container_instances SET started_at = $1, current_status = 'running', healthy_since = $1, health_status = 'healthy'`, testTime)
+	exec(t, conn, `UPDATE container_instances SET healthy_since = NULL WHERE id = $1`, other)
+	if err := postgres.Migrate(t.Context(), u, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	s := openURL(t, u)
+	for id, want := range map[string]*time.Time{healthy: &testTime, other: nil} {
+		if i, err := s.Instance(system(t), id); err != nil || !reflect.DeepEqual(i.SettledAt, want) {
+			t.Errorf("%s settled at %v, %v; want %v", id, i.SettledAt, err, want)
+		}
 	}
 	var forced bool
 	if err := conn.QueryRow(t.Context(), `SELECT relforcerowsecurity FROM pg_class WHERE oid = 'container_instances'::regclass`).Scan(&forced); err != nil || !forced {

@@ -97,8 +97,8 @@ const insertInstance = `-- name: InsertInstance :batchexec
 INSERT INTO container_instances (
     id, definition_id, deployment_id, environment, container_id, instance_name, image_tag, image_digest,
     current_status, desired_status, replica_number, node_name, ip_address, port_mappings, resource_usage,
-    health_status, health_checks, recent_exits, healthy_since, draining_since, resource_limits
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+    health_status, health_checks, recent_exits, healthy_since, draining_since, resource_limits, settled_at
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 ON CONFLICT (id) DO NOTHING
 `
 
@@ -130,6 +130,7 @@ type InsertInstanceParams struct {
 	HealthySince   *time.Time
 	DrainingSince  *time.Time
 	ResourceLimits *fleet.Resources
+	SettledAt      *time.Time
 }
 
 func (q *Queries) InsertInstance(ctx context.Context, arg []InsertInstanceParams) *InsertInstanceBatchResults {
@@ -157,6 +158,7 @@ func (q *Queries) InsertInstance(ctx context.Context, arg []InsertInstanceParams
 			a.HealthySince,
 			a.DrainingSince,
 			a.ResourceLimits,
+			a.SettledAt,
 		}
 		batch.Queue(insertInstance, vals...)
 	}

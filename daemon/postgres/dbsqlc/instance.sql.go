@@ -47,7 +47,7 @@ func (q *Queries) CountInstances(ctx context.Context, arg CountInstancesParams) 
 }
 
 const deploymentInstances = `-- name: DeploymentInstances :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, i.settled_at, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.deployment_id = $1
 ORDER BY i.id
@@ -102,6 +102,7 @@ func (q *Queries) DeploymentInstances(ctx context.Context, deploymentID *string)
 			&i.ContainerInstance.LoadBalancerWeight,
 			&i.ContainerInstance.ResourceLimits,
 			&i.ContainerInstance.UnhealthySince,
+			&i.ContainerInstance.SettledAt,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {
@@ -116,7 +117,7 @@ func (q *Queries) DeploymentInstances(ctx context.Context, deploymentID *string)
 }
 
 const getInstance = `-- name: GetInstance :one
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, i.settled_at, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.id = $1
 `
@@ -164,6 +165,7 @@ func (q *Queries) GetInstance(ctx context.Context, id string) (GetInstanceRow, e
 		&i.ContainerInstance.LoadBalancerWeight,
 		&i.ContainerInstance.ResourceLimits,
 		&i.ContainerInstance.UnhealthySince,
+		&i.ContainerInstance.SettledAt,
 		&i.DefinitionName,
 		&i.ServiceName,
 	)
@@ -230,7 +232,7 @@ func (q *Queries) HealthTargets(ctx context.Context) ([]HealthTargetsRow, error)
 }
 
 const instancesByID = `-- name: InstancesByID :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, i.settled_at, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.id = ANY ($1::uuid[])
 `
@@ -284,6 +286,7 @@ func (q *Queries) InstancesByID(ctx context.Context, ids []string) ([]InstancesB
 			&i.ContainerInstance.LoadBalancerWeight,
 			&i.ContainerInstance.ResourceLimits,
 			&i.ContainerInstance.UnhealthySince,
+			&i.ContainerInstance.SettledAt,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {
@@ -298,7 +301,7 @@ func (q *Queries) InstancesByID(ctx context.Context, ids []string) ([]InstancesB
 }
 
 const listInstances = `-- name: ListInstances :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, i.settled_at, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE ($1::uuid IS NULL OR i.definition_id = $1)
     AND ($2::uuid IS NULL OR i.deployment_id = $2)
@@ -379,6 +382,7 @@ func (q *Queries) ListInstances(ctx context.Context, arg ListInstancesParams) ([
 			&i.ContainerInstance.LoadBalancerWeight,
 			&i.ContainerInstance.ResourceLimits,
 			&i.ContainerInstance.UnhealthySince,
+			&i.ContainerInstance.SettledAt,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {
@@ -393,7 +397,7 @@ func (q *Queries) ListInstances(ctx context.Context, arg ListInstancesParams) ([
 }
 
 const liveInstances = `-- name: LiveInstances :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, i.settled_at, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.current_status <> 'terminated'
 ORDER BY i.id
@@ -448,6 +452,7 @@ func (q *Queries) LiveInstances(ctx context.Context) ([]LiveInstancesRow, error)
 			&i.ContainerInstance.LoadBalancerWeight,
 			&i.ContainerInstance.ResourceLimits,
 			&i.ContainerInstance.UnhealthySince,
+			&i.ContainerInstance.SettledAt,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {
@@ -462,7 +467,7 @@ func (q *Queries) LiveInstances(ctx context.Context) ([]LiveInstancesRow, error)
 }
 
 const lockInstance = `-- name: LockInstance :one
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, i.settled_at, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.id = $1
 FOR NO KEY UPDATE OF i
@@ -511,6 +516,7 @@ func (q *Queries) LockInstance(ctx context.Context, id string) (LockInstanceRow,
 		&i.ContainerInstance.LoadBalancerWeight,
 		&i.ContainerInstance.ResourceLimits,
 		&i.ContainerInstance.UnhealthySince,
+		&i.ContainerInstance.SettledAt,
 		&i.DefinitionName,
 		&i.ServiceName,
 	)
@@ -520,12 +526,13 @@ func (q *Queries) LockInstance(ctx context.Context, id string) (LockInstanceRow,
 const recordHealth = `-- name: RecordHealth :many
 UPDATE container_instances i SET
     health_status = u.health_status, health_checks = u.health_checks, last_health_check = u.checked_at,
-    healthy_since = u.healthy_since,
+    healthy_since = u.healthy_since, settled_at = coalesce(i.settled_at, u.settled_at),
     unhealthy_since = CASE WHEN u.health_status = 'unhealthy' THEN coalesce(i.unhealthy_since, u.checked_at) END,
     updated_at = CASE WHEN (i.health_status, i.healthy_since) IS NOT DISTINCT FROM (u.health_status, u.healthy_since)
         THEN i.updated_at ELSE now() END
 FROM jsonb_to_recordset($1::jsonb)
-    AS u (id uuid, started_at timestamptz, health_status text, health_checks jsonb, checked_at timestamptz, healthy_since timestamptz)
+    AS u (id uuid, started_at timestamptz, health_status text, health_checks jsonb, checked_at timestamptz, healthy_since timestamptz,
+        settled_at timestamptz)
 WHERE i.id = u.id AND i.started_at = u.started_at AND i.current_status = 'running'
     AND coalesce(i.recent_exits[cardinality(i.recent_exits)] <> i.unhealthy_since, true)
 RETURNING i.id, i.started_at::timestamptz AS started_at, i.definition_id, i.deployment_id, i.environment
@@ -573,8 +580,8 @@ UPDATE container_instances SET
     resource_usage = $8, health_status = $9, health_checks = $10, last_health_check = $11, restart_count = $12,
     recent_exits = $13, exit_code = $14, error_message = $15, restart_requested_at = $16, force = $17,
     started_at = $18, stopped_at = $19, image_tag = $20, image_digest = $21, deployment_id = $22,
-    healthy_since = $23, draining_since = $24, resource_limits = $25, unhealthy_since = $26,
-    replica_number = $27, updated_at = now()
+    healthy_since = $23, draining_since = $24, resource_limits = $25, unhealthy_since = $26, settled_at = $27,
+    replica_number = $28, updated_at = now()
 WHERE id = $1
 `
 
@@ -605,6 +612,7 @@ type UpdateInstanceParams struct {
 	DrainingSince      *time.Time
 	ResourceLimits     *fleet.Resources
 	UnhealthySince     *time.Time
+	SettledAt          *time.Time
 	ReplicaNumber      int
 }
 
@@ -636,13 +644,14 @@ func (q *Queries) UpdateInstance(ctx context.Context, arg UpdateInstanceParams) 
 		arg.DrainingSince,
 		arg.ResourceLimits,
 		arg.UnhealthySince,
+		arg.SettledAt,
 		arg.ReplicaNumber,
 	)
 	return err
 }
 
 const workloadInstances = `-- name: WorkloadInstances :many
-SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, def.name AS definition_name, def.service_name
+SELECT i.id, i.definition_id, i.deployment_id, i.environment, i.container_id, i.instance_name, i.image_tag, i.image_digest, i.current_status, i.desired_status, i.replica_number, i.node_name, i.ip_address, i.port_mappings, i.resource_usage, i.health_status, i.health_checks, i.last_health_check, i.restart_count, i.recent_exits, i.exit_code, i.error_message, i.restart_requested_at, i.force, i.started_at, i.stopped_at, i.created_at, i.updated_at, i.healthy_since, i.draining_since, i.load_balancer_weight, i.resource_limits, i.unhealthy_since, i.settled_at, def.name AS definition_name, def.service_name
 FROM container_instances i JOIN container_definitions def ON def.id = i.definition_id
 WHERE i.definition_id = $1 AND i.environment = $2 AND i.current_status <> 'terminated'
 ORDER BY i.id
@@ -702,6 +711,7 @@ func (q *Queries) WorkloadInstances(ctx context.Context, arg WorkloadInstancesPa
 			&i.ContainerInstance.LoadBalancerWeight,
 			&i.ContainerInstance.ResourceLimits,
 			&i.ContainerInstance.UnhealthySince,
+			&i.ContainerInstance.SettledAt,
 			&i.DefinitionName,
 			&i.ServiceName,
 		); err != nil {

@@ -134,6 +134,7 @@ type ContainerInstance struct {
 	LoadBalancerWeight int
 	ResourceLimits     *fleet.Resources
 	UnhealthySince     *time.Time
+	SettledAt          *time.Time
 }
 
 type ContainerMetricRollups1h struct {

@@ -38,18 +38,22 @@ JOIN deployment_history d ON d.definition_id = k.definition_id AND d.environment
 WHERE d.deployment_type = 'scale' AND d.deployment_status <> 'in_progress' AND d.superseded_by_id IS NULL
 ORDER BY d.definition_id, d.environment, d.id DESC;
 
--- ScalingInstances are the replicas of such workloads that are in service, and whether they have proved themselves.
+-- ScalingInstances are the replicas of such workloads, and whether they have proved themselves: those of the live deployment
+-- and what scalings have added to it, not what another deployment in progress has started besides. A deployment that keeps
+-- a replica is younger than it. Those that a user has stopped are among them.
 -- name: ScalingInstances :many
-SELECT i.id, i.definition_id, i.environment,
-    (i.current_status = 'running' AND i.health_status = 'healthy' AND i.healthy_since IS NOT NULL
-        AND i.healthy_since <= sqlc.arg('at')::timestamptz
-            - make_interval(secs => coalesce((d.rollout_config ->> 'min_healthy_time')::float8, 0)))::boolean AS settled
+SELECT i.id, i.definition_id, i.environment, i.current_status, i.desired_status, i.recent_exits,
+    (i.current_status = 'running' AND i.desired_status = 'running' AND i.health_status = 'healthy' AND
+        CASE WHEN jsonb_typeof(d.config_snapshot -> 'health_check_config') = 'object' THEN i.settled_at IS NOT NULL
+        ELSE i.healthy_since IS NOT NULL AND i.healthy_since <= sqlc.arg('at')::timestamptz
+            - make_interval(secs => coalesce((d.rollout_config ->> 'min_healthy_time')::float8, 0)) END)::boolean AS settled
 FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
 JOIN workloads w ON w.definition_id = k.definition_id AND w.environment = k.environment
 JOIN container_instances i ON i.definition_id = w.definition_id AND i.environment = w.environment
 JOIN deployment_history d ON d.id = i.deployment_id
-WHERE i.current_status <> 'terminated' AND i.desired_status = 'running' AND i.draining_since IS NULL
-    AND i.deployment_id IN (w.live_deployment_id, w.target_deployment_id)
+WHERE i.current_status <> 'terminated'
+    AND (i.desired_status = 'stopped' OR i.desired_status = 'running' AND i.draining_since IS NULL)
+    AND (d.id = w.live_deployment_id OR d.deployment_type = 'scale' OR i.created_at < d.started_at)
 ORDER BY i.id;
 
 -- ScalingChanges are their changes of the number of replicas that were not superseded.

@@ -2,8 +2,8 @@
 INSERT INTO container_instances (
     id, definition_id, deployment_id, environment, container_id, instance_name, image_tag, image_digest,
     current_status, desired_status, replica_number, node_name, ip_address, port_mappings, resource_usage,
-    health_status, health_checks, recent_exits, healthy_since, draining_since, resource_limits
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+    health_status, health_checks, recent_exits, healthy_since, draining_since, resource_limits, settled_at
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 ON CONFLICT (id) DO NOTHING;
 
 -- name: GetInstance :one
@@ -28,8 +28,8 @@ UPDATE container_instances SET
     resource_usage = $8, health_status = $9, health_checks = $10, last_health_check = $11, restart_count = $12,
     recent_exits = $13, exit_code = $14, error_message = $15, restart_requested_at = $16, force = $17,
     started_at = $18, stopped_at = $19, image_tag = $20, image_digest = $21, deployment_id = $22,
-    healthy_since = $23, draining_since = $24, resource_limits = $25, unhealthy_since = $26,
-    replica_number = $27, updated_at = now()
+    healthy_since = $23, draining_since = $24, resource_limits = $25, unhealthy_since = $26, settled_at = $27,
+    replica_number = $28, updated_at = now()
 WHERE id = $1;
 
 -- name: LiveInstances :many
@@ -89,12 +89,13 @@ ORDER BY i.id;
 -- name: RecordHealth :many
 UPDATE container_instances i SET
     health_status = u.health_status, health_checks = u.health_checks, last_health_check = u.checked_at,
-    healthy_since = u.healthy_since,
+    healthy_since = u.healthy_since, settled_at = coalesce(i.settled_at, u.settled_at),
     unhealthy_since = CASE WHEN u.health_status = 'unhealthy' THEN coalesce(i.unhealthy_since, u.checked_at) END,
     updated_at = CASE WHEN (i.health_status, i.healthy_since) IS NOT DISTINCT FROM (u.health_status, u.healthy_since)
         THEN i.updated_at ELSE now() END
 FROM jsonb_to_recordset(sqlc.arg('updates')::jsonb)
-    AS u (id uuid, started_at timestamptz, health_status text, health_checks jsonb, checked_at timestamptz, healthy_since timestamptz)
+    AS u (id uuid, started_at timestamptz, health_status text, health_checks jsonb, checked_at timestamptz, healthy_since timestamptz,
+        settled_at timestamptz)
 WHERE i.id = u.id AND i.started_at = u.started_at AND i.current_status = 'running'
     AND coalesce(i.recent_exits[cardinality(i.recent_exits)] <> i.unhealthy_since, true)
 RETURNING i.id, i.started_at::timestamptz AS started_at, i.definition_id, i.deployment_id, i.environment;
