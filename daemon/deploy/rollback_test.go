@@ -191,7 +191,7 @@ func TestScalingFailsInPart(t *testing.T) {
 		before := r.engine.ids()
 		hold := r.engine.hold("pull")
 		id := r.scale(t, 6)
-		r.engine.fail("create", fleet.Errorf(fleet.ErrUnavailable, "the engine does not answer")) // of one of them
+		r.engine.fail("create", nil, fleet.Errorf(fleet.ErrUnavailable, "the engine does not answer")) // of one of them
 		close(hold)
 		after(50 * time.Millisecond)
 		well := r.engine.ids()
@@ -207,6 +207,11 @@ func TestScalingFailsInPart(t *testing.T) {
 		if live.RollbackOfID != id || live.After != 5 || !strings.Contains(live.Notes, "5 of 6 replicas remain") {
 			t.Errorf("live is a %s of %s to %d replicas: %q", live.Type, live.RollbackOfID, live.After, live.Notes)
 		}
+		for k, i := range r.instances() {
+			if i.Replica > 5 || i.DeploymentID != live.ID {
+				t.Errorf("instance %d of what is left is replica %d of %s", k, i.Replica, i.DeploymentID)
+			}
+		}
 		if now := r.engine.ids(); !slices.Equal(now, well) || !slices.Contains(now, before[0]) {
 			t.Errorf("containers %v, want those that were well, %v", now, well)
 		}
@@ -215,4 +220,43 @@ func TestScalingFailsInPart(t *testing.T) {
 			t.Errorf("%d creations among %d calls, want no other", r.engine.count("create"), n)
 		}
 	})
+}
+
+// TestAbortedScalingGoesBack: a user who takes a scaling back means all of it.
+func TestAbortedScalingGoesBack(t *testing.T) {
+	inBubble(t, checked, func(t *testing.T, r *rig) {
+		r.deploy(t, 2)
+		after(time.Second)
+		r.settle(t)
+		before := r.engine.ids()
+		id := r.scale(t, 4)
+		after(time.Second)
+		r.store.setHealth(r.instances()[2].ID, fleet.HealthHealthy)
+		r.controller.Wake(theWorkload)
+		after(time.Second)
+		if d := r.status(id); d.Status != fleet.DeploymentInProgress || d.State.Settled != 3 {
+			t.Fatalf("the scaling is %s with %d replicas settled", d.Status, d.State.Settled)
+		}
+		if _, err := r.service.Steer(fleet.AsSystem(t.Context()), id, fleet.CommandAbort, ""); err != nil {
+			t.Fatal(err)
+		}
+		after(time.Minute)
+		if live := r.status(r.store.live); live.RollbackOfID != id || live.After != 2 || !slices.Equal(r.engine.ids(), before) {
+			t.Errorf("live is a %s to %d replicas, with %d containers", live.Type, live.After, len(r.engine.ids()))
+		}
+	})
+}
+
+// TestRollbackOfWhatStopsFirst: what cannot run beside another does not when it is undone either.
+func TestRollbackOfWhatStopsFirst(t *testing.T) {
+	w := newWorld(t, 2)
+	d := w.deployment("v2", 2, fleet.StrategyRollingUpdate)
+	d.Rollout.StartFirst, d.Rollout.MaxSurge, d.Rollout.MaxUnavailable = false, "0", "1"
+	w.request(d)
+	w.at(75*time.Second, "replica 2 of v2 exits", func(w *world) { w.exit(w.instance("d2/2")) })
+	trace := w.play()
+	_, back, _ := strings.Cut(trace, "d3: rollback of v1")
+	if !strings.Contains(back, "remove d2/1") || strings.Contains(back, "add replica 1, add replica 2") {
+		t.Errorf("it plans\n%s", trace)
+	}
 }

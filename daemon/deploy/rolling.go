@@ -39,13 +39,13 @@ func (p *planner) addUpTo(number, room int) {
 	}
 }
 
-// retireHopeless takes out of service what does not serve and was not live, and
-// returns the rest.
+// retireHopeless takes out of service what does not serve and was not live, or is too
+// many, and returns the rest.
 func (p *planner) retireHopeless(old []fleet.Instance) []fleet.Instance {
 	var rest []fleet.Instance
 	for _, i := range old {
 		switch {
-		case i.Desired == fleet.StatusTerminated, !serves(i) && !p.runs(i, p.state.Live):
+		case i.Desired == fleet.StatusTerminated, !serves(i) && (p.recounts() || !p.runs(i, p.state.Live)):
 			p.add(StepDrain, i, "does not serve")
 		default:
 			rest = append(rest, i)

@@ -109,8 +109,7 @@ func needsContainer(i fleet.Instance) bool {
 }
 
 // tend keeps what is in service as it should be: the members, and of the others
-// those that were live, because they serve until they are replaced. What a failed
-// scaling has brought was not.
+// those that were live, because they serve until they are replaced.
 func (p *planner) tend() {
 	waits := p.target.State.PausedAt != nil || p.needsImage()
 	for _, i := range p.ordered() {
@@ -118,7 +117,7 @@ func (p *planner) tend() {
 			p.converge(i)
 		}
 	}
-	if p.revokes() {
+	if p.recounts() {
 		return
 	}
 	for _, i := range p.others {

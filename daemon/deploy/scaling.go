@@ -17,6 +17,11 @@ func (p *planner) revokes() bool {
 		p.state.Deployments[p.target.RollbackOfID].Type == fleet.TypeScale
 }
 
+// recounts reports whether the target changes nothing but the number of replicas.
+// Others are then not replaced but too many: they are not repaired, and those that do
+// not serve go at once.
+func (p *planner) recounts() bool { return p.target.Type == fleet.TypeScale || p.revokes() }
+
 // former reports whether a member is none that the target had to bring: for a
 // scaling those up to the number that is live, for the rollback of one all. They are
 // repaired like in a steady state, and their failure is not the target's.
@@ -33,7 +38,7 @@ func (p *planner) closeRanks(candidates []fleet.Instance) {
 	}
 	next := p.target.Before
 	for k, i := range candidates {
-		if i.DeploymentID == p.target.ID || i.Replica <= p.target.Before || !p.fits(i) {
+		if i.DeploymentID == p.target.ID || i.Replica <= p.target.Before || i.Desired == fleet.StatusTerminated || !p.fits(i) {
 			continue
 		}
 		next++

@@ -29,6 +29,24 @@ func (w *world) ail(name string) {
 	i.Health, i.HealthySince, i.UnhealthySince = fleet.HealthUnhealthy, nil, new(w.now)
 }
 
+// giveUp makes an instance exit for the last time.
+func (w *world) giveUp(name string) {
+	i := w.instance(name)
+	w.exit(i)
+	i.RecentExits = []time.Time{w.now, w.now, w.now, w.now, w.now}
+}
+
+// silence keeps an instance from ever having a verdict, for 700 s.
+func (w *world) silence(name string) {
+	for k := range 700 {
+		w.at(time.Duration(k)*time.Second, "", func(w *world) {
+			if w.has(name) && w.instance(name).StartedAt != nil && w.instance(name).Health == fleet.HealthUnknown {
+				w.instance(name).StartedAt = new(w.now)
+			}
+		})
+	}
+}
+
 // replicas lists what runs, by number.
 func (w *world) replicas() string {
 	var names []string
@@ -45,6 +63,7 @@ var scalings = []struct {
 	begin func(w *world)
 	then  func(w *world) // once all is done
 	live  int            // replicas at the end
+	by    time.Duration  // at the latest; zero for any time
 	notes string         // of what is live at the end
 	want  string         // what runs then: number=name
 }{
@@ -91,14 +110,54 @@ var scalings = []struct {
 		})
 	}, live: 7, notes: "7 of 8 replicas remain: 4 from before, and 3 new, healthy for long enough to count",
 		want: "1=d1/1 2=d1/2 3=d1/3 4=d1/4 5=d2/5 6=d2/8 7=d3/7"},
-	{name: "an old replica turns unhealthy and stays so", begin: func(w *world) {
-		w.scale(6)
-		w.at(5*time.Second, "replica 2 turns unhealthy", func(w *world) {
-			i := w.instance("d1/2")
-			i.RecentExits = []time.Time{w.now, w.now, w.now, w.now}
-			w.ail("d1/2")
+	{name: "the daemon ends while the numbers are given", begin: func(w *world) {
+		w.scale(8)
+		w.at(9*time.Second, "replica 5 fails a check", func(w *world) { w.instance("d2/5").HealthySince = new(w.now) })
+		w.at(13*time.Second, "replica 5 exits; of the others only 6 has another number when the daemon ends", func(w *world) {
+			w.exit(w.instance("d2/5"))
+			w.fail()
+			i := w.instance("d2/6")
+			i.DeploymentID, i.Replica = "d3", 5
 		})
-	}, live: 6, want: "1=d1/1 2=d1/2 3=d1/3 4=d1/4 5=d2/5 6=d2/6"},
+	}, live: 7, notes: "7 of 8 replicas remain: 4 from before, and 3 new, healthy for long enough to count",
+		want: "1=d1/1 2=d1/2 3=d1/3 4=d1/4 5=d2/6 6=d2/7 7=d2/8"},
+	{name: "it fails while an old replica is not well", begin: func(w *world) {
+		w.scale(6)
+		w.silence("d1/1")
+		w.at(5*time.Second, "replica 1 turns unhealthy, replica 6 exits", func(w *world) {
+			w.ail("d1/1")
+			w.exit(w.instance("d2/6"))
+		})
+	}, live: 4, by: 35 * time.Second, want: "1=d1/1 2=d1/2 3=d1/3 4=d1/4"},
+	{name: "an old replica turns unhealthy", begin: func(w *world) {
+		w.scale(6)
+		w.silence("d1/2")
+		w.at(5*time.Second, "replica 2 turns unhealthy", func(w *world) { w.ail("d1/2") })
+	}, live: 6, by: 12 * time.Second, want: "1=d1/1 2=d1/2 3=d1/3 4=d1/4 5=d2/5 6=d2/6"},
+	{name: "an old replica is given up", begin: func(w *world) {
+		w.scale(6)
+		w.at(5*time.Second, "replica 2 exits once more", func(w *world) { w.giveUp("d1/2") })
+	}, live: 6, by: 12 * time.Second, want: "1=d1/1 2=d1/2 3=d1/3 4=d1/4 5=d2/5 6=d2/6"},
+	{name: "an old replica was given up, and what comes in its place never says a word", begin: func(w *world) {
+		w.giveUp("d1/2")
+		w.scale(6)
+		w.silence("d2/2")
+	}, live: 6, by: 12 * time.Second, want: "1=d1/1 2=d2/2 3=d1/3 4=d1/4 5=d2/5 6=d2/6"},
+	{name: "down, and an old replica that would stay is given up", begin: func(w *world) {
+		w.at(0, "replica 1 turns unhealthy", func(w *world) { w.ail("d1/1") })
+		w.at(time.Second, "replica 1 exits once more", func(w *world) { w.giveUp("d1/1") })
+		w.scale(2)
+	}, live: 2, by: 31 * time.Second, want: "1=d1/1 2=d1/2"},
+	{name: "down, and an old replica that would stay never says a word", begin: func(w *world) {
+		w.at(0, "replica 1 turns unhealthy", func(w *world) { w.ail("d1/1") })
+		w.silence("d1/1")
+		w.scale(2)
+	}, live: 4, want: "1=d1/1 2=d1/2 3=d3/3 4=d1/4"},
+	{name: "down, and what is too many does not serve", begin: func(w *world) {
+		w.exit(w.instance("d1/4"))
+		w.at(0, "replica 1 turns unhealthy", func(w *world) { w.ail("d1/1") })
+		w.scale(3)
+	}, live: 3, want: "1=d1/1 2=d1/2 3=d1/3"},
 	{name: "an old replica fails a check now and then", begin: func(w *world) {
 		w.scale(6)
 		for k := range 100 {
@@ -124,6 +183,9 @@ func TestScalings(t *testing.T) {
 				trace = w.play()
 			}
 			live := w.state.Live
+			if took := live.CompletedAt.Sub(noon); tt.by > 0 && took > tt.by {
+				t.Errorf("completed after %s, want %s at most:\n%s", took, tt.by, trace)
+			}
 			if live.After != tt.live || w.state.Target.ID != live.ID || w.replicas() != tt.want || live.Notes != tt.notes {
 				t.Errorf("live are %d of %s, %q: %s\nwant %d, %q: %s\n%s", live.After, live.ID, live.Notes, w.replicas(), tt.live, tt.notes, tt.want, trace)
 			}

@@ -326,7 +326,7 @@ func (w *world) step(s deploy.Step) bool {
 }
 
 func (w *world) complete() {
-	w.change(func(d *fleet.Deployment) { d.Status = fleet.DeploymentCompleted })
+	w.change(func(d *fleet.Deployment) { d.Status, d.CompletedAt = fleet.DeploymentCompleted, new(w.now) })
 	d := w.state.Target
 	if undone, ok := w.state.Deployments[d.RollbackOfID]; ok {
 		undone.Status = fleet.DeploymentRolledBack
