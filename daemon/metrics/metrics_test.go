@@ -82,6 +82,7 @@ type fakeEngine struct {
 	began time.Time
 	run   string
 	asked [][]string
+	disks [][]string // that were asked for; nil for all
 }
 
 func (e *fakeEngine) Stats(_ context.Context, ids []string) []fleet.ContainerStats {
@@ -96,8 +97,18 @@ func (e *fakeEngine) Stats(_ context.Context, ids []string) []fleet.ContainerSta
 	return stats
 }
 
-func (e *fakeEngine) DiskUsage(context.Context) (map[string]int64, error) {
-	return map[string]int64{"c1": 3 << 20}, nil
+func (e *fakeEngine) DiskUsage(_ context.Context, ids []string) (map[string]int64, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.disks = append(e.disks, ids)
+	if ids == nil {
+		ids = []string{"c1"}
+	}
+	sizes := make(map[string]int64)
+	for _, id := range ids {
+		sizes[id] = 3 << 20
+	}
+	return sizes, nil
 }
 
 func (e *fakeEngine) Machine(context.Context) (fleet.Machine, error) {
@@ -318,11 +329,86 @@ func TestTargets(t *testing.T) {
 	})
 }
 
-// TestUsage: the instances' rows are written twice a minute, where something changed.
+// TestClockPutAnywhere: measuring goes on in its pace, by the clock as it is, however
+// far that is put back or forward, and nothing counts as missed.
+func TestClockPutAnywhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s, _ := newTest(10 * time.Second)
+		var offset time.Duration
+		c.clock = func() time.Time {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return time.Now().Add(offset)
+		}
+		running(t, c, func() {
+			time.Sleep(35 * time.Second)
+			for _, step := range []time.Duration{-time.Hour, 3 * time.Hour, -17 * time.Second, 13 * time.Second, -500 * time.Hour} {
+				var before int
+				s.change(func() { offset, before = offset+step, len(s.cycles) })
+				time.Sleep(65 * time.Second)
+				synctest.Wait()
+				now := c.wall()
+				s.change(func() {
+					cycles := s.cycles[before:]
+					if len(cycles) < 5 || len(cycles) > 7 {
+						t.Fatalf("%d cycles in 65 seconds after the clock was put by %s", len(cycles), step)
+					}
+					if first := cycles[0][0].At; first.After(now.Add(-65*time.Second).Add(4*c.Interval)) || first.Before(now.Add(-65*time.Second).Add(-2*c.Interval)) {
+						t.Errorf("after the clock was put by %s, the first cycle was of %s; it is %s", step, first, now)
+					}
+					for _, cycle := range cycles[1:] {
+						if at := cycle[0].At; at.UnixNano()%int64(c.Interval) != 0 || at.After(now) {
+							t.Errorf("after the clock was put by %s, a cycle was of %s; it is %s", step, at, now)
+						}
+					}
+				})
+			}
+		})
+		if h := c.Health(); h.Missed != 0 {
+			t.Errorf("health is %+v, want none missed", h)
+		}
+	})
+}
+
+// TestFreshDisks: of a container that is new the writable layer is measured soon, and
+// those of all others at their own pace.
+func TestFreshDisks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s, e := newTest(time.Second)
+		running(t, c, func() {
+			time.Sleep(30 * time.Second)
+			s.change(func() { s.targets = append(s.targets, target(2)) })
+			c.Poke()
+			time.Sleep(diskEvery - 15*time.Second)
+			synctest.Wait()
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			if want := [][]string{nil, {"c2"}, nil}; !slices.EqualFunc(e.disks, want, slices.Equal) || e.disks[2] != nil {
+				t.Errorf("asked for %q, want all, the new one, and all again", e.disks)
+			}
+			s.change(func() {
+				before := s.cycles[len(s.cycles)-30]
+				if len(before) != 2 || !is(before[0].DiskMB, 3) || !is(before[1].DiskMB, 3) {
+					t.Errorf("before all were measured again, the samples were %+v", before)
+				}
+			})
+		})
+	})
+}
+
+// TestUsage: the instances' rows are written at once where nothing is written yet, and
+// then twice a minute, where something changed.
 func TestUsage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s, _ := newTest(time.Second)
 		running(t, c, func() {
+			time.Sleep(2500 * time.Millisecond)
+			synctest.Wait()
+			s.change(func() {
+				if len(s.usage) != 1 {
+					t.Errorf("wrote usage %v in the first seconds, want it once, as soon as it was known", s.usage)
+				}
+			})
 			time.Sleep(95 * time.Second)
 			synctest.Wait()
 			s.change(func() {

@@ -28,9 +28,9 @@ type Engine interface {
 	// the next reading cheap, until it is called without the container: without any,
 	// it lets go of everything.
 	Stats(ctx context.Context, containerIDs []string) []fleet.ContainerStats
-	// DiskUsage is the size of the containers' writable layers in bytes, by the
-	// containers' identifiers. It takes its time.
-	DiskUsage(ctx context.Context) (map[string]int64, error)
+	// DiskUsage is the size of the writable layers of some containers in bytes, by the
+	// containers' identifiers; nil for all. It takes its time.
+	DiskUsage(ctx context.Context, containerIDs []string) (map[string]int64, error)
 	// Machine is what containers without limits have; ErrUnavailable.
 	Machine(ctx context.Context) (fleet.Machine, error)
 }
