@@ -370,6 +370,24 @@ func TestClockPutAnywhere(t *testing.T) {
 	})
 }
 
+// TestNextCycle: a clock that is put while a cycle is at work has the next one neither
+// wait nor be of another time.
+func TestNextCycle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _, _ := newTest(10 * time.Second)
+		now := time.Now().Round(0).Truncate(time.Minute).Add(3 * time.Second)
+		c.clock = func() time.Time { return now }
+		for planned, want := range map[time.Duration]time.Duration{ // from now on
+			7 * time.Second: 7 * time.Second, 17 * time.Second: 17 * time.Second, 0: 0,
+			-time.Second: 7 * time.Second, -time.Hour: 7 * time.Second, time.Hour: 7 * time.Second,
+		} {
+			if due, at := c.next(now.Add(planned)); !at.Equal(now.Add(want)) || time.Until(due) != want {
+				t.Errorf("planned %s from now, the next cycle is due in %s and of %s from now; want %s", planned, time.Until(due), at.Sub(now), want)
+			}
+		}
+	})
+}
+
 // TestFreshDisks: of a container that is new the writable layer is measured soon, and
 // those of all others at their own pace.
 func TestFreshDisks(t *testing.T) {
