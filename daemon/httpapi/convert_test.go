@@ -335,6 +335,37 @@ func TestScalingPolicyDefaults(t *testing.T) {
 	equal(t, "null", p.Rules, want)
 }
 
+// TestScaleUpCooldownAfterAnotherGoal: thresholds in the place of a target bring their
+// own default, without which replicas would be added at each evaluation.
+func TestScaleUpCooldownAfterAnotherGoal(t *testing.T) {
+	const target, thresholds = false, true
+	some, none, given := api.Some(80.0), api.Null[float64](), 30
+	for name, tc := range map[string]struct {
+		had    bool // thresholds or a target
+		before int
+		r      api.UpdateScalingPolicyRequest
+		want   int
+	}{
+		"thresholds for a target":     {target, 0, api.UpdateScalingPolicyRequest{TargetValue: none, ScaleUpThreshold: some}, 300},
+		"with a cooldown":             {target, 0, api.UpdateScalingPolicyRequest{TargetValue: none, ScaleUpThreshold: some, ScaleUpCooldown: &given}, 30},
+		"with a period":               {target, 0, api.UpdateScalingPolicyRequest{TargetValue: none, ScaleUpThreshold: some, CooldownPeriod: &given}, 30},
+		"a target for thresholds":     {thresholds, 300, api.UpdateScalingPolicyRequest{TargetValue: some, ScaleUpThreshold: none}, 0},
+		"another target":              {target, 20, api.UpdateScalingPolicyRequest{TargetValue: some, ScaleUpThreshold: none}, 20},
+		"another threshold":           {thresholds, 20, api.UpdateScalingPolicyRequest{ScaleUpThreshold: some}, 20},
+		"nothing about it":            {thresholds, 20, api.UpdateScalingPolicyRequest{}, 20},
+		"nothing about it, by target": {target, 0, api.UpdateScalingPolicyRequest{}, 0},
+	} {
+		p := fleet.ScalingPolicy{Rules: grammar.DefaultScaling(grammar.Horizontal, tc.had)}
+		p.Rules.ScaleUpCooldown = tc.before
+		if tc.had == thresholds {
+			p.Rules.ScaleUpThreshold = new(70.0)
+		}
+		if applyScalingPolicy(&p, tc.r); p.Rules.ScaleUpCooldown != tc.want || p.Rules.ScaleDownCooldown == 0 {
+			t.Errorf("%s: cooldowns are %d and %d, want %d upwards", name, p.Rules.ScaleUpCooldown, p.Rules.ScaleDownCooldown, tc.want)
+		}
+	}
+}
+
 // TestEveryFieldArrives converts a filled value of the domain and asks that each
 // field on the wire is set, and that each field of the domain has an effect.
 func TestEveryFieldArrives(t *testing.T) {
