@@ -89,6 +89,9 @@ const (
 	MetricNameMemoryPercent = "memory_percent"
 )
 
+// MaxMetricLead is how far ahead of the clock the time of a posted metric may be.
+const MaxMetricLead = 5 * time.Minute
+
 // PostedMetric is a value that somebody posted about an instance.
 type PostedMetric struct {
 	Type   string

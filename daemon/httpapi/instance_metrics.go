@@ -23,9 +23,9 @@ const (
 	// there are at most where the step is chosen here.
 	maxMetricPoints, goodMetricPoints = 1500, 360
 
-	// maxMetricAge and maxMetricLead bound the time of what is posted: what is rolled
-	// up and decided on is of the present.
-	maxMetricAge, maxMetricLead = time.Hour, 5 * time.Minute
+	// maxMetricAge and fleet.MaxMetricLead bound the time of what is posted: what is
+	// rolled up and decided on is of the present.
+	maxMetricAge = time.Hour
 
 	// maxMetricValue is what the mean of many can be computed of.
 	maxMetricValue = 1e100
@@ -170,8 +170,8 @@ func checkPostedMetric(f *faults, location string, m api.PostedMetric, now time.
 	}
 	if t := m.Timestamp; t != nil {
 		switch {
-		case t.After(now.Add(maxMetricLead)):
-			f.add(location+".timestamp", "%s is more than %s ahead; check the sender's clock", t.Format(time.RFC3339), maxMetricLead)
+		case t.After(now.Add(fleet.MaxMetricLead)):
+			f.add(location+".timestamp", "%s is more than %s ahead; check the sender's clock", t.Format(time.RFC3339), fleet.MaxMetricLead)
 		case t.Before(now.Add(-maxMetricAge)):
 			f.add(location+".timestamp", "%s is more than an hour ago; post metrics when they are measured", t.Format(time.RFC3339))
 		}

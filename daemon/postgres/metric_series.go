@@ -87,18 +87,24 @@ func seriesQuery(spans []metricSpan, step time.Duration, who string, args []any)
 	parts := make([]string, len(spans))
 	for k, s := range spans {
 		args = append(args, s.from, s.to)
-		parts[k] = fmt.Sprintf("SELECT instance_id, date_bin(%s, %s, 'epoch') AS at, %s FROM %s WHERE %s AND %s >= $%d AND %s < $%d",
-			bin, s.source.at, s.source.columns, s.source.table, who, s.source.at, len(args)-1, s.source.at, len(args))
+		parts[k] = fmt.Sprintf("SELECT instance_id, date_bin(%s, %s, 'epoch') AS at, date_part('epoch', %s) AS seconds, %s FROM %s WHERE %s AND %s >= $%d AND %s < $%d",
+			bin, s.source.at, s.source.at, s.source.columns, s.source.table, who, s.source.at, len(args)-1, s.source.at, len(args))
 	}
 	return `SELECT instance_id, at, sum(samples)::bigint, ` + mean("cpu_percent") + `, ` + mean("cpu_cores") + `, ` + mean("memory_mb") + `, ` + mean("memory_percent") + `,
-	max(disk_mb), max(network_rx_bytes), max(network_tx_bytes), max(restart_count), ` + mean("request_rate") + `,
-	coalesce(sum(response_time_ms * samples) FILTER (WHERE request_rate > 0) / sum(samples) FILTER (WHERE request_rate > 0), max(response_time_ms))
+	` + last("disk_mb") + `, ` + last("network_rx_bytes") + `::bigint, ` + last("network_tx_bytes") + `::bigint, max(restart_count), ` + mean("request_rate") + `,
+	coalesce(sum(response_time_ms * samples * request_rate) / nullif(sum(samples * request_rate) FILTER (WHERE response_time_ms IS NOT NULL), 0), ` + mean("response_time_ms") + `)
 FROM (` + strings.Join(parts, "\nUNION ALL\n") + `) s GROUP BY instance_id, at ORDER BY instance_id, at LIMIT ` + strconv.Itoa(maxSeriesRows+1), args
 }
 
 // mean weighs by the samples that have the column.
 func mean(column string) string {
 	return fmt.Sprintf("sum(%s * samples) / sum(samples) FILTER (WHERE %s IS NOT NULL)", column, column)
+}
+
+// last is the value of the column at the latest time that has one: the writable layer
+// shrinks, and counters begin anew with a restart. Arrays are ordered by their first.
+func last(column string) string {
+	return fmt.Sprintf("(max(ARRAY[seconds, %s]) FILTER (WHERE %s IS NOT NULL))[2]", column, column)
 }
 
 // measuredPoint is what an instance used in a step, of so many samples.
