@@ -110,7 +110,7 @@ func (s *Store) RecordUsage(ctx context.Context, usage map[string]fleet.Usage) e
 	return s.write(ctx, "record usage", func(t *transaction) error { return t.RecordUsage(ctx, rows) })
 }
 
-// PostMetrics implements httpapi.Store.
+// PostMetrics implements httpapi.Store; ErrConflict when the instance is terminated.
 func (s *Store) PostMetrics(ctx context.Context, instanceID string, metrics []fleet.PostedMetric) error {
 	rows := dbsqlc.PostMetricsParams{InstanceID: instanceID}
 	for _, m := range metrics {
@@ -132,11 +132,19 @@ func (s *Store) PostMetrics(ctx context.Context, instanceID string, metrics []fl
 	_, _, err := s.mutate(ctx, "post metrics", func(t *transaction) (string, error) {
 		n, err := t.PostMetrics(ctx, rows)
 		if err == nil && n == 0 {
-			err = fleet.Errorf(fleet.ErrNotFound, "instance %s does not exist", instanceID)
+			err = t.unmeasurable(ctx, instanceID)
 		}
 		return instanceID, err
 	})
 	return err
+}
+
+// unmeasurable is why nothing was stored of an instance.
+func (t *transaction) unmeasurable(ctx context.Context, instanceID string) error {
+	if _, err := t.InstanceEnvironment(ctx, instanceID); err != nil {
+		return missing("instance", instanceID, err)
+	}
+	return fleet.Errorf(fleet.ErrConflict, "instance %s is terminated; post metrics of one that is there", instanceID)
 }
 
 // Readings are the instances' metrics lately: means of what was measured, and the

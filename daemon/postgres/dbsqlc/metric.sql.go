@@ -177,7 +177,7 @@ FROM container_instances i,
     (SELECT unnest($1::text[]) AS metric_type, unnest($2::text[]) AS metric_name,
         unnest($3::float8[]) AS metric_value, unnest($4::text[]) AS metric_unit,
         unnest($5::jsonb[]) AS labels, unnest($6::timestamptz[]) AS collected_at) u
-WHERE i.id = $7
+WHERE i.id = $7 AND i.current_status <> 'terminated'
 `
 
 type PostMetricsParams struct {
@@ -190,6 +190,7 @@ type PostMetricsParams struct {
 	InstanceID string
 }
 
+// PostMetrics stores nothing of an instance that is terminated.
 func (q *Queries) PostMetrics(ctx context.Context, arg PostMetricsParams) (int64, error) {
 	result, err := q.db.Exec(ctx, postMetrics,
 		arg.Types,

@@ -20,6 +20,7 @@ FROM (
 ) u
 WHERE i.id = u.id AND i.resource_usage IS DISTINCT FROM u.usage;
 
+-- PostMetrics stores nothing of an instance that is terminated.
 -- name: PostMetrics :execrows
 INSERT INTO container_custom_metrics (instance_id, environment, metric_type, metric_name, metric_value, metric_unit, labels, collected_at)
 SELECT i.id, i.environment, u.metric_type, u.metric_name, u.metric_value, nullif(u.metric_unit, ''), u.labels, u.collected_at
@@ -27,7 +28,7 @@ FROM container_instances i,
     (SELECT unnest(sqlc.arg('types')::text[]) AS metric_type, unnest(sqlc.arg('names')::text[]) AS metric_name,
         unnest(sqlc.arg('vals')::float8[]) AS metric_value, unnest(sqlc.arg('units')::text[]) AS metric_unit,
         unnest(sqlc.arg('labels')::jsonb[]) AS labels, unnest(sqlc.arg('times')::timestamptz[]) AS collected_at) u
-WHERE i.id = sqlc.arg('instance_id');
+WHERE i.id = sqlc.arg('instance_id') AND i.current_status <> 'terminated';
 
 -- name: InstanceEnvironment :one
 SELECT environment FROM container_instances WHERE id = $1;
