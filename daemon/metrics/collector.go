@@ -29,7 +29,7 @@ const (
 	// diskEvery is the time between two measurements of all writable layers, and
 	// freshDiskEvery between two of those that have not been measured yet.
 	diskEvery      = 5 * time.Minute
-	freshDiskEvery = 20 * time.Second
+	freshDiskEvery = 10 * time.Second
 )
 
 // Config is what a Collector is made of.
@@ -376,12 +376,16 @@ func (c *Collector) recordUsage(ctx context.Context, samples []fleet.Sample) err
 		case known && (!due || !measured(s) || !differs(before, now)):
 			present[s.InstanceID] = before
 		case measured(s):
-			changed[s.InstanceID], present[s.InstanceID] = now, now
+			changed[s.InstanceID] = now
 		}
 	}
 	if len(changed) > 0 {
-		if err := c.Store.RecordUsage(ctx, changed); err != nil {
+		written, err := c.Store.RecordUsage(ctx, changed)
+		if err != nil {
 			return err
+		}
+		for _, id := range written { // those passed by have their turn in the next cycle
+			present[id] = changed[id]
 		}
 	}
 	c.written = present

@@ -27,6 +27,7 @@ type fakeStore struct {
 	counts  []fleet.WorkloadCount
 	cycles  [][]fleet.Sample
 	usage   []map[string]fleet.Usage
+	locked  int // how many times usage is not written yet
 	reads   int // of targets
 	fail    error
 	delay   time.Duration
@@ -59,11 +60,14 @@ func (s *fakeStore) RecordSamples(_ context.Context, samples []fleet.Sample) err
 	return fail
 }
 
-func (s *fakeStore) RecordUsage(_ context.Context, usage map[string]fleet.Usage) error {
+func (s *fakeStore) RecordUsage(_ context.Context, usage map[string]fleet.Usage) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.usage = append(s.usage, usage)
-	return nil
+	if s.locked--; s.locked >= 0 {
+		return nil, nil
+	}
+	return slices.Collect(maps.Keys(usage)), nil
 }
 
 func (s *fakeStore) WorkloadCounts(context.Context) ([]fleet.WorkloadCount, error) {
@@ -397,7 +401,7 @@ func TestFreshDisks(t *testing.T) {
 			time.Sleep(30 * time.Second)
 			s.change(func() { s.targets = append(s.targets, target(2)) })
 			c.Poke()
-			time.Sleep(diskEvery - 15*time.Second)
+			time.Sleep(diskEvery - 25*time.Second)
 			synctest.Wait()
 			e.mu.Lock()
 			defer e.mu.Unlock()
@@ -432,6 +436,23 @@ func TestUsage(t *testing.T) {
 			s.change(func() {
 				if len(s.usage) != 1 || s.usage[0]["i1"].CPUPercent != 50 || s.usage[0]["i1"].MemoryMB != 8 {
 					t.Errorf("wrote usage %v, want it once, as it does not change", s.usage)
+				}
+			})
+		})
+	})
+}
+
+// TestUsageIsTriedAgain: what was passed by is not taken to be written.
+func TestUsageIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s, _ := newTest(time.Second)
+		s.locked = 2
+		running(t, c, func() {
+			time.Sleep(25 * time.Second)
+			synctest.Wait()
+			s.change(func() {
+				if len(s.usage) != 3 {
+					t.Errorf("wrote usage %d times, want two more than it takes, as the row was locked twice", len(s.usage))
 				}
 			})
 		})

@@ -15,9 +15,9 @@ type Store interface {
 	Loads(ctx context.Context) ([]fleet.Load, error)
 	// RecordSamples writes all of them or none.
 	RecordSamples(ctx context.Context, samples []fleet.Sample) error
-	// RecordUsage notes what instances use at present, by their identifiers. It may
-	// pass some by that somebody else is changing.
-	RecordUsage(ctx context.Context, usage map[string]fleet.Usage) error
+	// RecordUsage notes what instances use at present, by their identifiers, and tells
+	// for which it did: it passes those by that somebody else is changing.
+	RecordUsage(ctx context.Context, usage map[string]fleet.Usage) (written []string, err error)
 	// WorkloadCounts tells how many replicas workloads want and have.
 	WorkloadCounts(ctx context.Context) ([]fleet.WorkloadCount, error)
 }

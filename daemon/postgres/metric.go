@@ -96,9 +96,9 @@ func columnOf[T any](samples []fleet.Sample, of func(*fleet.Sample) T) []T {
 }
 
 // RecordUsage implements metrics.Store.
-func (s *Store) RecordUsage(ctx context.Context, usage map[string]fleet.Usage) error {
+func (s *Store) RecordUsage(ctx context.Context, usage map[string]fleet.Usage) (written []string, err error) {
 	if len(usage) == 0 {
-		return nil
+		return nil, nil
 	}
 	var rows dbsqlc.RecordUsageParams
 	for id, u := range usage {
@@ -107,7 +107,11 @@ func (s *Store) RecordUsage(ctx context.Context, usage map[string]fleet.Usage) e
 		rows.Memory = append(rows.Memory, u.MemoryMB)
 		rows.Disk = append(rows.Disk, u.DiskMB)
 	}
-	return s.write(ctx, "record usage", func(t *transaction) error { return t.RecordUsage(ctx, rows) })
+	err = s.write(ctx, "record usage", func(t *transaction) (err error) {
+		written, err = t.RecordUsage(ctx, rows)
+		return err
+	})
+	return written, err
 }
 
 // PostMetrics implements httpapi.Store; ErrConflict when the instance is terminated.

@@ -601,14 +601,31 @@ func TestMeansOfTheLargestMetrics(t *testing.T) {
 }
 
 func TestRecordUsage(t *testing.T) {
-	s, _ := open(t)
+	s, db := open(t)
 	_, list := replicas(t, s, "api", 2)
 	want := fleet.Usage{CPUPercent: 12.5, MemoryMB: 30, DiskMB: 1}
 	before, err := s.Instance(system(t), list[0].ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.RecordUsage(system(t), map[string]fleet.Usage{list[0].ID: want, definitionID: {}}); err != nil {
+	for range 2 { // also where it is so already
+		written, err := s.RecordUsage(system(t), map[string]fleet.Usage{list[0].ID: want, definitionID: {}})
+		if err != nil || !slices.Equal(written, []string{list[0].ID}) {
+			t.Fatalf("wrote that of %v, %v", written, err)
+		}
+	}
+	tx, err := connect(t, db.OwnerURL).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `SELECT FROM container_instances WHERE id = $1 FOR UPDATE`, list[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	written, err := s.RecordUsage(system(t), map[string]fleet.Usage{list[0].ID: {}, list[1].ID: want})
+	if err != nil || !slices.Equal(written, []string{list[1].ID}) {
+		t.Errorf("beside somebody who writes the first it wrote that of %v, %v", written, err)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	after, err := s.Instance(system(t), list[0].ID)

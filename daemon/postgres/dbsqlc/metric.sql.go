@@ -266,17 +266,18 @@ func (q *Queries) PostedReadings(ctx context.Context, arg PostedReadingsParams) 
 	return items, nil
 }
 
-const recordUsage = `-- name: RecordUsage :exec
-UPDATE container_instances i SET resource_usage = u.usage
-FROM (
+const recordUsage = `-- name: RecordUsage :many
+WITH mine AS (
     SELECT c.id, jsonb_build_object('cpu_percent', n.cpu, 'memory_mb', n.memory, 'disk_mb', n.disk) AS usage
     FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::float8[]) AS cpu,
         unnest($3::float8[]) AS memory, unnest($4::float8[]) AS disk) n
         JOIN container_instances c ON c.id = n.id
     WHERE c.current_status = 'running'
     ORDER BY c.id FOR NO KEY UPDATE OF c SKIP LOCKED
-) u
-WHERE i.id = u.id AND i.resource_usage IS DISTINCT FROM u.usage
+), written AS (
+    UPDATE container_instances i SET resource_usage = m.usage FROM mine m WHERE i.id = m.id AND i.resource_usage IS DISTINCT FROM m.usage
+)
+SELECT m.id FROM mine m
 `
 
 type RecordUsageParams struct {
@@ -287,14 +288,29 @@ type RecordUsageParams struct {
 }
 
 // RecordUsage passes by rows that somebody else is writing; their turn comes again.
-func (q *Queries) RecordUsage(ctx context.Context, arg RecordUsageParams) error {
-	_, err := q.db.Exec(ctx, recordUsage,
+func (q *Queries) RecordUsage(ctx context.Context, arg RecordUsageParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, recordUsage,
 		arg.Ids,
 		arg.Cpu,
 		arg.Memory,
 		arg.Disk,
 	)
-	return err
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const rollUp1h = `-- name: RollUp1h :execrows

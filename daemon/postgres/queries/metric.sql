@@ -8,17 +8,18 @@ WHERE i.current_status = 'running' AND i.container_id IS NOT NULL
 ORDER BY i.id;
 
 -- RecordUsage passes by rows that somebody else is writing; their turn comes again.
--- name: RecordUsage :exec
-UPDATE container_instances i SET resource_usage = u.usage
-FROM (
+-- name: RecordUsage :many
+WITH mine AS (
     SELECT c.id, jsonb_build_object('cpu_percent', n.cpu, 'memory_mb', n.memory, 'disk_mb', n.disk) AS usage
     FROM (SELECT unnest(sqlc.arg('ids')::uuid[]) AS id, unnest(sqlc.arg('cpu')::float8[]) AS cpu,
         unnest(sqlc.arg('memory')::float8[]) AS memory, unnest(sqlc.arg('disk')::float8[]) AS disk) n
         JOIN container_instances c ON c.id = n.id
     WHERE c.current_status = 'running'
     ORDER BY c.id FOR NO KEY UPDATE OF c SKIP LOCKED
-) u
-WHERE i.id = u.id AND i.resource_usage IS DISTINCT FROM u.usage;
+), written AS (
+    UPDATE container_instances i SET resource_usage = m.usage FROM mine m WHERE i.id = m.id AND i.resource_usage IS DISTINCT FROM m.usage
+)
+SELECT m.id FROM mine m;
 
 -- PostMetrics stores nothing of an instance that is terminated.
 -- name: PostMetrics :execrows
