@@ -138,6 +138,9 @@ func TestMetricRange(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want from %v by %s", name, r, err, c.from, c.step)
 		}
 	}
+	if r, err := metricRange(&MetricsInput{MetricName: "queue"}, now); err != nil || r.PostedName != "queue" {
+		t.Errorf("by name: %+v, %v", r, err)
+	}
 	_, err := metricRange(&MetricsInput{From: now.Add(-48 * time.Hour), Step: 60}, now)
 	if err == nil || !strings.Contains(err.Error(), "use 116 or more") {
 		t.Errorf("two days by the minute: %v; want to be told what would be right", err)
