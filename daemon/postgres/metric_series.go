@@ -187,7 +187,8 @@ func (c *claimed) widerPosted(ctx context.Context, r fleet.MetricRange, posted c
 func postedStep(step, span time.Duration, names int) time.Duration {
 	each := max(2, maxPostedPoints/max(1, names))
 	most := step * time.Duration(each-1)
-	return step * max(1, (span+most-1)/most)
+	times := int((span + most - 1) / most)
+	return step * time.Duration(max(1, times))
 }
 
 func collect[T any](results pgx.BatchResults, scan pgx.RowToFunc[T]) ([]T, error) {
