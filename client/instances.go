@@ -54,7 +54,7 @@ func (c *Client) Metrics(ctx context.Context, instanceID string, o api.MetricsOp
 	if o.Step != 0 {
 		step = strconv.Itoa(o.Step)
 	}
-	q := pageQuery(api.Page{}, "from", queryTime(o.From), "to", queryTime(o.To), "step", step)
+	q := pageQuery(api.Page{}, "from", queryTime(o.From), "to", queryTime(o.To), "step", step, "metric_name", o.MetricName)
 	err := c.call(ctx, http.MethodGet, resourcePath("instances", instanceID, "metrics"), q, nil, &out)
 	return out, err
 }

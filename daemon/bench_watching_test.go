@@ -118,7 +118,7 @@ func (e busyEngine) Stats(_ context.Context, ids []string) []fleet.ContainerStat
 	return stats
 }
 
-func (e busyEngine) DiskUsage(context.Context) (map[string]int64, error) { return nil, nil }
+func (e busyEngine) DiskUsage(context.Context, []string) (map[string]int64, error) { return nil, nil }
 
 func (e busyEngine) Machine(context.Context) (fleet.Machine, error) {
 	return fleet.Machine{Processors: 2, MemoryBytes: 1 << 34}, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/wedsync/terraform-provider-wedsync/client"
 	"github.com/wedsync/terraform-provider-wedsync/client/api"
 	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
 )
@@ -36,12 +37,13 @@ func TestMeasuring(t *testing.T) {
 	f.deploy(t, d.ID, 2)
 	list := f.instances(t, d.ID)
 	one := list[0]
-	if _, err := f.client.PostMetrics(t.Context(), one.ID, api.PostedMetric{MetricType: api.MetricCustom, MetricName: "queue", MetricValue: 7, MetricUnit: "jobs"}); err != nil {
+	posted := api.PostedMetric{MetricType: api.MetricCustom, MetricName: "queue", MetricValue: 7, MetricUnit: "jobs"}
+	if _, err := f.client.PostMetrics(t.Context(), one.ID, posted, api.PostedMetric{MetricType: api.MetricCustom, MetricName: "other"}); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "all of it is measured", func() bool {
 		f.request(t, "/health") // through the balancer
-		m, err := f.client.Metrics(t.Context(), one.ID, api.MetricsOptions{From: time.Now().Add(-5 * time.Minute), Step: 1})
+		m, err := f.client.Metrics(t.Context(), one.ID, api.MetricsOptions{From: time.Now().Add(-5 * time.Minute), Step: 1, MetricName: "queue"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,6 +64,16 @@ func TestMeasuring(t *testing.T) {
 	})
 	f.deploy(t, d.ID, 1)
 	eventually(t, "the series of the removed one are gone", func() bool { return len(f.scrape(t)["wedsync_instance_restarts_total"]) == 1 })
+	var left []api.Instance
+	eventually(t, "one is left", func() bool { left = f.instances(t, d.ID); return len(left) == 1 })
+	for _, i := range list {
+		if i.ID == left[0].ID {
+			continue
+		}
+		if _, err := f.client.PostMetrics(t.Context(), i.ID, posted); !client.IsConflict(err) {
+			t.Errorf("metrics of an instance that is terminated: %v, want a conflict", err)
+		}
+	}
 }
 
 // labels are those of one series.

@@ -43,8 +43,8 @@ type MetricSeries struct {
 	Network       []NetworkPoint `json:"network" doc:"Bytes received and sent." nullable:"false"`
 	Restarts      []MetricPoint  `json:"restarts" doc:"Restarts since the instance was created." nullable:"false"`
 	RequestRate   []MetricPoint  `json:"request_rate" doc:"Requests per second, over all balancers." nullable:"false"`
-	ResponseTime  []MetricPoint  `json:"response_time" doc:"95th percentile of the response time in milliseconds; 0 without requests." nullable:"false"`
-	Custom        []CustomMetric `json:"custom" doc:"Metrics that were posted, by type and name." nullable:"false"`
+	ResponseTime  []MetricPoint  `json:"response_time" doc:"95th percentile of the response time in milliseconds, in means weighted by the requests; 0 without requests." nullable:"false"`
+	Custom        []CustomMetric `json:"custom" doc:"Metrics that were posted, by type and name: the first 10,000, if there are more." nullable:"false"`
 }
 
 // TimeRange is a span of time.
@@ -58,6 +58,8 @@ type InstanceMetrics struct {
 	Metrics   MetricSeries `json:"metrics" doc:"The metrics."`
 	TimeRange TimeRange    `json:"time_range" doc:"The span of time that was asked for."`
 	Step      int          `json:"step" doc:"Seconds between two points, at least." example:"60"`
+	// CustomStep is that of posted metrics.
+	CustomStep int `json:"custom_step" doc:"Seconds between two points of a posted metric, at least: a multiple of step where so many were posted that their values would be more than 20,000." example:"60"`
 }
 
 // MetricsOptions select metrics. Without times they are those of the last hour;
@@ -66,6 +68,8 @@ type MetricsOptions struct {
 	From, To time.Time
 	// Step is the seconds between two points.
 	Step int
+	// MetricName selects posted metrics of this name; empty for all.
+	MetricName string
 }
 
 // PostedMetric is a value about an instance.

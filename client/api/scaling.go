@@ -97,21 +97,22 @@ type CreateScalingPolicyRequest struct {
 
 // UpdateScalingPolicyRequest is the body of PUT /api/containers/scaling/policies/{policy_id}.
 // A field that is left out stays as it is, and null takes one away. With another
-// type, what is left out is as of a new policy. Definition, environment and name are
-// a policy's identity.
+// type, what is left out is as of a new policy, and so is scale_up_cooldown with
+// thresholds in the place of a target, or a target in theirs. Definition, environment
+// and name are a policy's identity.
 type UpdateScalingPolicyRequest struct {
 	ScalingType         *string           `json:"scaling_type,omitempty" doc:"What to change. With another type than before, all that is left out is as of a new policy." example:"horizontal" enum:"horizontal,vertical,scheduled"`
 	TriggerMetric       Optional[string]  `json:"trigger_metric,omitzero" doc:"Metric to go by: cpu, memory, request_rate, response_time or custom; null for none." example:"cpu" maxLength:"32"`
 	MetricName          Optional[string]  `json:"metric_name,omitzero" doc:"Name of the custom metric; null for none." example:"photos_waiting" maxLength:"128"`
 	TargetValue         Optional[float64] `json:"target_value,omitzero" doc:"Value to keep the mean over the replicas at; null for none." example:"60"`
-	ScaleUpThreshold    Optional[float64] `json:"scale_up_threshold,omitzero" doc:"Mean above which replicas are added; null for none." example:"80"`
+	ScaleUpThreshold    Optional[float64] `json:"scale_up_threshold,omitzero" doc:"Mean above which replicas are added; null for none. With thresholds in the place of a target, or a target in theirs, a scale_up_cooldown that is left out is as of a new policy: 300, or 0 with a target." example:"80"`
 	ScaleDownThreshold  Optional[float64] `json:"scale_down_threshold,omitzero" doc:"Mean below which replicas are removed; null for none." example:"30"`
 	ScaleUpAdjustment   Optional[int]     `json:"scale_up_adjustment,omitzero" doc:"Replicas to add; null for none." example:"2" minimum:"1" maximum:"1000"`
 	ScaleDownAdjustment Optional[int]     `json:"scale_down_adjustment,omitzero" doc:"Replicas to remove; null for none." example:"1" minimum:"1" maximum:"1000"`
 	MinReplicas         Optional[int]     `json:"min_replicas,omitzero" doc:"Fewest replicas; null for the definition's." example:"2" minimum:"0" maximum:"1000"`
 	MaxReplicas         Optional[int]     `json:"max_replicas,omitzero" doc:"Most replicas; null for the definition's." example:"8" minimum:"0" maximum:"1000"`
 	CooldownPeriod      *int              `json:"cooldown_period,omitempty" doc:"Seconds between two changes: scale_up_cooldown and scale_down_cooldown in one." example:"300" minimum:"0" maximum:"86400"`
-	ScaleUpCooldown     *int              `json:"scale_up_cooldown,omitempty" doc:"Seconds after a change in which nothing is added." example:"0" minimum:"0" maximum:"86400"`
+	ScaleUpCooldown     *int              `json:"scale_up_cooldown,omitempty" doc:"Seconds after a change in which nothing is added. Left out, it stays as it is, unless thresholds take the place of a target, or a target theirs." example:"0" minimum:"0" maximum:"86400"`
 	ScaleDownCooldown   *int              `json:"scale_down_cooldown,omitempty" doc:"Seconds after a change in which nothing is taken away." example:"300" minimum:"0" maximum:"86400"`
 	StabilizationWindow *int              `json:"stabilization_window,omitempty" doc:"Seconds of which the highest recommendation counts before replicas are removed." example:"300" minimum:"0" maximum:"86400"`
 	MaxScaleUp          *int              `json:"max_scale_up,omitempty" doc:"Most replicas to add within scale_period; 0 for no bound." example:"4" minimum:"0" maximum:"1000"`

@@ -111,7 +111,7 @@ func (r resource) decide(now time.Time, p fleet.ScalingPolicy, s fleet.ScalingSt
 	case len(usage) == 0:
 		reading.Note = "no usage is known"
 		z.say("no usage of %s is known", r.metric)
-		z.within(least, most, 0)
+		z.within(least, most, r.floor(usage))
 	default:
 		reading.Note = fmt.Sprintf("%d spans of %d minutes", len(usage), int(usageBucket.Minutes()))
 		z.want(now, p.Rules, s, usage, &reading)
@@ -176,15 +176,31 @@ func percentile(usage []spent, part float64) float64 {
 	return sorted[len(sorted)-1].value
 }
 
-// peak is the highest recent usage.
+// peak is the highest recent usage; NaN when none is known.
 func peak(usage []spent) float64 {
-	most := 0.0
+	most := math.NaN()
 	for _, s := range usage {
-		if s.age <= recentUsage {
-			most = max(most, s.value)
+		if s.age <= recentUsage && !(s.value <= most) {
+			most = s.value
 		}
 	}
 	return most
+}
+
+// unknownFloor is the floor where the memory in use may be any.
+const unknownFloor = math.MaxInt64
+
+// floor is what a limit is not brought down below, as less of it would kill the
+// container: the memory lately in use, with the margin.
+func (r resource) floor(usage []spent) int64 {
+	switch highest := peak(usage); {
+	case r.metric != grammar.MetricMemory:
+		return 0
+	case math.IsNaN(highest):
+		return unknownFloor
+	default:
+		return r.withMargin(highest)
+	}
 }
 
 // withMargin is a usage with the margin, rounded up to a whole step.
@@ -200,13 +216,10 @@ func (z *sizing) want(now time.Time, rules grammar.Scaling, s fleet.ScalingState
 	reading.Value = &typical
 	z.d.Wanted = max(z.withMargin(typical), z.least)
 	z.say("%s: %s sufficed %g %% of the time, with %g %% more %s", z.metric, z.show(int64(math.Ceil(typical))), usagePercentile*100, usageMargin*100, z.show(z.d.Wanted))
-	var floor int64
-	if z.metric == grammar.MetricMemory {
-		highest := peak(usage)
-		if floor = z.withMargin(highest); floor > z.d.Wanted {
-			z.d.Wanted = floor
-			z.say("up to %s within the last hour, with %g %% more %s", z.show(int64(math.Ceil(highest))), usageMargin*100, z.show(floor))
-		}
+	floor := z.floor(usage)
+	if floor > z.d.Wanted && floor != unknownFloor {
+		z.d.Wanted = floor
+		z.say("up to %s within the last hour, with %g %% more %s", z.show(int64(math.Ceil(peak(usage)))), usageMargin*100, z.show(floor))
 	}
 	z.d.Limited = z.d.Wanted
 	current := z.d.Current
@@ -271,11 +284,15 @@ func (z *sizing) within(least, most, inUse int64) {
 		z.say("at least min_limit %s", z.show(least))
 	}
 	if lowered := current == 0 || bounded < current; lowered && bounded < inUse {
-		bounded = inUse
-		if current > 0 {
+		if bounded = inUse; current > 0 {
 			bounded = min(current, inUse)
 		}
-		z.say("but not below what is in use")
+		if inUse == unknownFloor {
+			limit = fleet.LimitMissingMetrics
+			z.say("but it is not known what is in use")
+		} else {
+			z.say("but not below what is in use")
+		}
 	}
 	if bounded == z.d.Wanted && bounded != current {
 		z.d.Limit = ""

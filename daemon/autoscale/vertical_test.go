@@ -2,6 +2,7 @@ package autoscale_test
 
 import (
 	"encoding/json"
+	"math"
 	"testing"
 	"time"
 
@@ -65,6 +66,16 @@ func TestVertical(t *testing.T) {
 			"cpu: 3000m sufficed 90 % of the time, with 15 % more 3450m; at most max_limit 2000m; from 1000m to 2000m"},
 		{"at most, and there already", sized(cpu, "2", "256Mi", used(3, 0, 24)), limited, 2000, 3450, 2000, fleet.LimitMaxLimit, "", ""},
 		{"above the bounds", sized(cpu, "3", "256Mi", used(2.6, 0, 1), resizedAgo(time.Second)), resized, 3000, 3000, 2000, fleet.LimitMaxLimit, "2000m", ""},
+		{"memory above the bounds, unknown", sized(memory, "1", "2Gi", nil), limited, 2048 * mebi, 2048 * mebi, 2048 * mebi, fleet.LimitMissingMetrics, "",
+			"no usage of memory is known; at most max_limit 1024Mi; but it is not known what is in use; it stays at 2048Mi"},
+		{"memory below the bounds, unknown", sized(memory, "1", "32Mi", nil), resized, 32 * mebi, 32 * mebi, 64 * mebi, fleet.LimitMinLimit, "64Mi", ""},
+		{"memory not measured", sized(memory, "1", "512Mi", used(0.3, math.NaN(), 288)), none, 512 * mebi, 512 * mebi, 512 * mebi, "", "", "no usage of memory is known"},
+		{"memory not measured lately", sized(memory, "1", "512Mi", append(used(0, 400, 40)[:4], used(0, math.NaN(), 36)...)),
+			limited, 512 * mebi, 460 * mebi, 512 * mebi, fleet.LimitHistory, "", ""},
+		{"much of it known, but not lately", sized(memory, "1", "512Mi", append(used(0, 100, 88)[:48], used(0, math.NaN(), 40)...)),
+			limited, 512 * mebi, 115 * mebi, 512 * mebi, fleet.LimitMissingMetrics, "",
+			"memory: 100Mi sufficed 90 % of the time, with 15 % more 115Mi; nothing is known of the last hour, and nothing is lowered without; it stays at 512Mi"},
+		{"cpu not measured", sized(cpu, "1", "256Mi", used(math.NaN(), 100, 24)), none, 1000, 1000, 1000, "", "", "no usage of cpu is known"},
 		{"above the bounds, unknown", sized(cpu, "3", "256Mi", nil), resized, 3000, 3000, 2000, fleet.LimitMaxLimit, "2000m", ""},
 		{"memory above the bounds, but in use", sized(memory, "1", "2Gi", used(0, 1000, 24)), resized, 2048 * mebi, 1150 * mebi, 1150 * mebi, "", "1150Mi", ""},
 		{"memory in use is not taken away", sized(memory, "1", "1100Mi", used(0, 1000, 24)), limited, 1100 * mebi, 1100 * mebi, 1100 * mebi, fleet.LimitMaxLimit, "", ""},

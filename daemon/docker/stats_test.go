@@ -1,11 +1,13 @@
 package docker
 
 import (
+	"maps"
 	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,10 +100,15 @@ func TestStatsLetGo(t *testing.T) {
 
 func TestDiskUsageAndMachine(t *testing.T) {
 	e := newEngine(t)
-	id := run(t, e, demo(t, e, "staging"))
-	sizes, err := e.DiskUsage(t.Context())
-	if size, ok := sizes[id]; err != nil || !ok || size < 0 {
-		t.Errorf("sizes %v, %v", sizes, err)
+	one, two := run(t, e, demo(t, e, "staging")), run(t, e, demo(t, e, "staging"))
+	for name, c := range map[string]struct{ asked, want []string }{
+		"all": {nil, []string{one, two}}, "one": {[]string{one, "no-such-container"}, []string{one}}, "none": {[]string{}, nil},
+	} {
+		sizes, err := e.DiskUsage(t.Context(), c.asked)
+		slices.Sort(c.want)
+		if got := slices.Sorted(maps.Keys(sizes)); err != nil || !slices.Equal(got, c.want) || sizes[one] < 0 {
+			t.Errorf("%s: sizes %v, %v; want those of %v", name, sizes, err, c.want)
+		}
 	}
 	m, err := e.Machine(t.Context())
 	if err != nil || m.Processors < 1 || m.MemoryBytes < 1<<20 {

@@ -89,6 +89,9 @@ const (
 	MetricNameMemoryPercent = "memory_percent"
 )
 
+// MaxMetricLead is how far ahead of the clock the time of a posted metric may be.
+const MaxMetricLead = 5 * time.Minute
+
 // PostedMetric is a value that somebody posted about an instance.
 type PostedMetric struct {
 	Type   string
@@ -105,6 +108,8 @@ type MetricRange struct {
 	InstanceID string
 	From, To   time.Time
 	Step       time.Duration
+	// PostedName leaves out all posted metrics of other names; empty for none.
+	PostedName string
 }
 
 // MetricPoint is what an instance used in the step that begins At: means, but
@@ -127,6 +132,9 @@ type PostedSeries struct {
 type InstanceMetrics struct {
 	Points []MetricPoint
 	Posted []PostedSeries
+	// PostedStep is the step of what was posted: a multiple of the one that was asked
+	// for where so many metrics were.
+	PostedStep time.Duration
 }
 
 // WorkloadPoint is what the replicas of a workload did in the step that begins At.

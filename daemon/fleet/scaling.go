@@ -105,7 +105,8 @@ type Recommendation struct {
 	Replicas int       `json:"replicas"`
 }
 
-// UsageBucket is what replicas used at most in a span of time.
+// UsageBucket is what replicas used at most in a span of time; NaN for what was not
+// measured.
 type UsageBucket struct {
 	At       time.Time
 	CPUCores float64

@@ -38,8 +38,9 @@ func instanceMetricsToAPI(r fleet.MetricRange, m fleet.InstanceMetrics) api.Inst
 			ResponseTime:  pointsToAPI(m.Points, "ms", func(p fleet.MetricPoint) *float64 { return p.ResponseTime }),
 			Custom:        list(m.Posted, postedSeriesToAPI),
 		},
-		TimeRange: api.TimeRange{From: r.From, To: r.To},
-		Step:      int(r.Step / time.Second),
+		TimeRange:  api.TimeRange{From: r.From, To: r.To},
+		Step:       int(r.Step / time.Second),
+		CustomStep: int(m.PostedStep / time.Second),
 	}
 }
 

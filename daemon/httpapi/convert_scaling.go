@@ -83,11 +83,15 @@ func scalingPolicyFromAPI(r api.CreateScalingPolicyRequest) fleet.ScalingPolicy 
 }
 
 // applyScalingPolicy changes what the request gives and leaves the rest; a policy
-// of another type begins anew.
+// of another type begins anew, and so does the cooldown upwards of one that is given
+// thresholds in the place of a target, or a target in theirs.
 func applyScalingPolicy(p *fleet.ScalingPolicy, r api.UpdateScalingPolicyRequest) {
 	s := &p.Rules
-	if r.ScalingType != nil && *r.ScalingType != s.Type {
-		*s = grammar.DefaultScaling(*r.ScalingType, r.ScaleUpThreshold.Value != nil)
+	switch thresholds := r.ScaleUpThreshold.Value != nil; {
+	case r.ScalingType != nil && *r.ScalingType != s.Type:
+		*s = grammar.DefaultScaling(*r.ScalingType, thresholds)
+	case r.ScaleUpThreshold.Set && thresholds != (s.ScaleUpThreshold != nil):
+		s.ScaleUpCooldown = grammar.DefaultScaling(s.Type, thresholds).ScaleUpCooldown
 	}
 	replaceText(&s.Metric, r.TriggerMetric)
 	replaceText(&s.MetricName, r.MetricName)

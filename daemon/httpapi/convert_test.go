@@ -138,6 +138,9 @@ func TestMetricRange(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want from %v by %s", name, r, err, c.from, c.step)
 		}
 	}
+	if r, err := metricRange(&MetricsInput{MetricName: "queue"}, now); err != nil || r.PostedName != "queue" {
+		t.Errorf("by name: %+v, %v", r, err)
+	}
 	_, err := metricRange(&MetricsInput{From: now.Add(-48 * time.Hour), Step: 60}, now)
 	if err == nil || !strings.Contains(err.Error(), "use 116 or more") {
 		t.Errorf("two days by the minute: %v; want to be told what would be right", err)
@@ -333,6 +336,37 @@ func TestScalingPolicyDefaults(t *testing.T) {
 	applyScalingPolicy(&p, api.UpdateScalingPolicyRequest{ScalingType: &horizontal, TriggerMetric: api.Null[string](), TargetValue: api.Null[float64]()})
 	want.Metric = ""
 	equal(t, "null", p.Rules, want)
+}
+
+// TestScaleUpCooldownAfterAnotherGoal: thresholds in the place of a target bring their
+// own default, without which replicas would be added at each evaluation.
+func TestScaleUpCooldownAfterAnotherGoal(t *testing.T) {
+	const target, thresholds = false, true
+	some, none, given := api.Some(80.0), api.Null[float64](), 30
+	for name, tc := range map[string]struct {
+		had    bool // thresholds or a target
+		before int
+		r      api.UpdateScalingPolicyRequest
+		want   int
+	}{
+		"thresholds for a target":     {target, 0, api.UpdateScalingPolicyRequest{TargetValue: none, ScaleUpThreshold: some}, 300},
+		"with a cooldown":             {target, 0, api.UpdateScalingPolicyRequest{TargetValue: none, ScaleUpThreshold: some, ScaleUpCooldown: &given}, 30},
+		"with a period":               {target, 0, api.UpdateScalingPolicyRequest{TargetValue: none, ScaleUpThreshold: some, CooldownPeriod: &given}, 30},
+		"a target for thresholds":     {thresholds, 300, api.UpdateScalingPolicyRequest{TargetValue: some, ScaleUpThreshold: none}, 0},
+		"another target":              {target, 20, api.UpdateScalingPolicyRequest{TargetValue: some, ScaleUpThreshold: none}, 20},
+		"another threshold":           {thresholds, 20, api.UpdateScalingPolicyRequest{ScaleUpThreshold: some}, 20},
+		"nothing about it":            {thresholds, 20, api.UpdateScalingPolicyRequest{}, 20},
+		"nothing about it, by target": {target, 0, api.UpdateScalingPolicyRequest{}, 0},
+	} {
+		p := fleet.ScalingPolicy{Rules: grammar.DefaultScaling(grammar.Horizontal, tc.had)}
+		p.Rules.ScaleUpCooldown = tc.before
+		if tc.had == thresholds {
+			p.Rules.ScaleUpThreshold = new(70.0)
+		}
+		if applyScalingPolicy(&p, tc.r); p.Rules.ScaleUpCooldown != tc.want || p.Rules.ScaleDownCooldown == 0 {
+			t.Errorf("%s: cooldowns are %d and %d, want %d upwards", name, p.Rules.ScaleUpCooldown, p.Rules.ScaleDownCooldown, tc.want)
+		}
+	}
 }
 
 // TestEveryFieldArrives converts a filled value of the domain and asks that each

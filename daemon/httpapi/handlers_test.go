@@ -235,6 +235,29 @@ func TestScalingPolicyLife(t *testing.T) {
 	}
 }
 
+// TestDisableWhatWouldBeRefused: rules have become stricter since the policy was made;
+// it can be turned off, and nothing else.
+func TestDisableWhatWouldBeRefused(t *testing.T) {
+	w := newWorld(t)
+	p := fleet.ScalingPolicy{ID: newID(), Environment: "staging", Name: "always", Enabled: true, Rules: grammar.DefaultScaling(grammar.Scheduled, false)}
+	p.Rules.MinReplicas, p.Rules.ScheduleStart, p.Rules.ScheduleEnd, p.Rules.TimeZone = new(2), "0 8 * * 6", "00 8 * * sat", "UTC"
+	w.policies[p.ID] = p
+	put := func(body string) *httptest.ResponseRecorder {
+		return w.do(t, request{method: "PUT", path: policies + "/" + p.ID, body: body})
+	}
+	for _, body := range []string{`{"min_replicas":3}`, `{"min_replicas":3,"is_enabled":false}`} {
+		if got := put(body); got.Code != 422 {
+			t.Errorf("%s: %d %s", body, got.Code, got.Body)
+		}
+	}
+	if off := decode[api.ScalingPolicy](t, put(`{"is_enabled":false}`), 200); off.IsEnabled {
+		t.Errorf("disabled, it is %+v", off)
+	}
+	if got := put(`{"is_enabled":true}`); got.Code != 422 {
+		t.Errorf("enable it: %d %s", got.Code, got.Body)
+	}
+}
+
 func TestListScalingDecisions(t *testing.T) {
 	w := newWorld(t)
 	id := newID()

@@ -23,9 +23,9 @@ const (
 	// there are at most where the step is chosen here.
 	maxMetricPoints, goodMetricPoints = 1500, 360
 
-	// maxMetricAge and maxMetricLead bound the time of what is posted: what is rolled
-	// up and decided on is of the present.
-	maxMetricAge, maxMetricLead = time.Hour, 5 * time.Minute
+	// maxMetricAge and fleet.MaxMetricLead bound the time of what is posted: what is
+	// rolled up and decided on is of the present.
+	maxMetricAge = time.Hour
 
 	// maxMetricValue is what the mean of many can be computed of.
 	maxMetricValue = 1e100
@@ -49,9 +49,10 @@ type (
 	// MetricsInput selects metrics of an instance.
 	MetricsInput struct {
 		InstanceParams
-		From time.Time `query:"from" doc:"Beginning of the span of time; without it, an hour before its end." example:"2026-06-06T07:30:00Z"`
-		To   time.Time `query:"to" doc:"End of the span of time; without it, now." example:"2026-06-06T08:30:00Z"`
-		Step int       `query:"step" doc:"Seconds between two points; without it, so many that there are a few hundred points. There are 1,500 at most." example:"60" minimum:"1" maximum:"86400"`
+		From       time.Time `query:"from" doc:"Beginning of the span of time; without it, an hour before its end." example:"2026-06-06T07:30:00Z"`
+		To         time.Time `query:"to" doc:"End of the span of time; without it, now." example:"2026-06-06T08:30:00Z"`
+		Step       int       `query:"step" doc:"Seconds between two points; without it, so many that there are a few hundred points. There are 1,500 at most." example:"60" minimum:"1" maximum:"86400"`
+		MetricName string    `query:"metric_name" doc:"Of posted metrics only those of this name. What wedsyncd measures itself is in the answer anyway." example:"queue_length" minLength:"1" maxLength:"128"`
 	}
 	// PostMetricsInput is what somebody measured of an instance.
 	PostMetricsInput struct {
@@ -64,16 +65,18 @@ type (
 func (s *server) registerMetrics(a huma.API) {
 	register(s, a, operation{
 		id: "getInstanceMetrics", method: http.MethodGet, path: pathInstances + "/{instance_id}/metrics", tag: "instances",
-		summary:     "Read an instance's metrics",
-		description: "What the instance used, as means by step. Steps of five minutes and their multiples, and whole hours, are read from roll-ups; what is older than samples are kept comes in these steps whatever was asked for.",
-		status:      http.StatusOK, success: "The metrics.",
+		summary: "Read an instance's metrics",
+		description: "What the instance used, as means by step. Steps of five minutes and their multiples, and whole hours, are read from roll-ups; what is older than samples are kept comes in these steps whatever was asked for. " +
+			"Where many metrics were posted, theirs are longer; metric_name selects one.",
+		status: http.StatusOK, success: "The metrics.",
 		problems: []int{http.StatusNotFound},
 	}, s.getInstanceMetrics)
 	register(s, a, operation{
 		id: "postInstanceMetrics", method: http.MethodPost, path: pathInstances + "/{instance_id}/metrics", tag: "instances",
-		summary:     "Post metrics of an instance",
-		description: "Stores what somebody else measured of the instance, for scaling policies to go by: custom metrics by their name, and, in place of what is measured, cpu_percent of type cpu and memory_percent of type memory for as long as they are recent.",
-		status:      http.StatusCreated, success: "The metrics are stored.",
+		summary: "Post metrics of an instance",
+		description: "Stores what somebody else measured of the instance, for scaling policies to go by: custom metrics by their name, and, in place of what is measured, cpu_percent of type cpu and memory_percent of type memory for as long as they are recent. " +
+			"Of a name that was posted with several types, the newest counts. An instance that is terminated takes none.",
+		status: http.StatusCreated, success: "The metrics are stored.",
 		problems: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnsupportedMediaType},
 	}, s.postInstanceMetrics)
 
@@ -98,7 +101,7 @@ func (s *server) getInstanceMetrics(ctx context.Context, in *MetricsInput) (*Ans
 
 // metricRange fills in what was left out, and refuses what is too much.
 func metricRange(in *MetricsInput, now time.Time) (fleet.MetricRange, error) {
-	r := fleet.MetricRange{InstanceID: in.InstanceID, From: in.From.UTC(), To: in.To.UTC(), Step: time.Duration(in.Step) * time.Second}
+	r := fleet.MetricRange{InstanceID: in.InstanceID, From: in.From.UTC(), To: in.To.UTC(), Step: time.Duration(in.Step) * time.Second, PostedName: in.MetricName}
 	if in.To.IsZero() {
 		r.To = now.UTC()
 	}
@@ -170,8 +173,8 @@ func checkPostedMetric(f *faults, location string, m api.PostedMetric, now time.
 	}
 	if t := m.Timestamp; t != nil {
 		switch {
-		case t.After(now.Add(maxMetricLead)):
-			f.add(location+".timestamp", "%s is more than %s ahead; check the sender's clock", t.Format(time.RFC3339), maxMetricLead)
+		case t.After(now.Add(fleet.MaxMetricLead)):
+			f.add(location+".timestamp", "%s is more than %s ahead; check the sender's clock", t.Format(time.RFC3339), fleet.MaxMetricLead)
 		case t.Before(now.Add(-maxMetricAge)):
 			f.add(location+".timestamp", "%s is more than an hour ago; post metrics when they are measured", t.Format(time.RFC3339))
 		}

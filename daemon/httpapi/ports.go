@@ -29,7 +29,8 @@ type Store interface {
 
 	// Metrics reads what an instance used. ErrNotFound, ErrInvalid when there is too much of it.
 	Metrics(ctx context.Context, r fleet.MetricRange) (fleet.InstanceMetrics, error)
-	// PostMetrics stores all of the metrics or none. ErrNotFound when there is no such instance.
+	// PostMetrics stores all of the metrics or none. ErrNotFound when there is no such
+	// instance, ErrConflict when it is terminated.
 	PostMetrics(ctx context.Context, instanceID string, metrics []fleet.PostedMetric) error
 
 	Deployment(ctx context.Context, id string) (fleet.Deployment, error)

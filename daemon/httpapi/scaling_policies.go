@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -78,7 +79,9 @@ func (s *server) registerScalingPolicies(a huma.API) {
 	}, s.getScalingPolicy)
 	register(s, a, operation{
 		id: "updateScalingPolicy", method: http.MethodPut, path: pathScalingPolicies + "/{policy_id}", tag: "scaling",
-		summary: "Update a scaling policy", description: "Replaces the fields that are given, takes away those that are null and leaves the others. It holds from the next evaluation on.",
+		summary: "Update a scaling policy", description: "Replaces the fields that are given, takes away those that are null and leaves the others; " +
+			"but the scale_up_cooldown of a policy that is given thresholds in the place of a target, or a target in theirs, is as of a new one unless it is given too. It holds from the next evaluation on. " +
+			"A policy can always be disabled, whatever became of the definition's range since.",
 		status: http.StatusOK, success: "The policy after the change.",
 		problems: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnsupportedMediaType},
 	}, s.updateScalingPolicy)
@@ -152,7 +155,11 @@ func (s *server) getScalingPolicy(ctx context.Context, in *ScalingPolicyParams) 
 
 func (s *server) updateScalingPolicy(ctx context.Context, in *UpdateScalingPolicyInput) (*Answer[api.ScalingPolicy], error) {
 	p, err := s.Store.UpdateScalingPolicy(ctx, in.PolicyID, func(p *fleet.ScalingPolicy) error {
+		before := *p
 		applyScalingPolicy(p, in.Body)
+		if !p.Enabled && reflect.DeepEqual(p.Rules, before.Rules) {
+			return nil // whatever was allowed once can be turned off
+		}
 		f := &faults{}
 		checkScalingPolicy(f, *p, in.Body.CooldownPeriod != nil, cooldowns(in.Body.ScaleUpCooldown, in.Body.ScaleDownCooldown)...)
 		return f.err()

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
+	"maps"
 	"sync"
 	"time"
 
@@ -24,12 +24,12 @@ const (
 	loadsEvery   = time.Second
 	// loadReadings is how often loads are read within a long interval.
 	loadReadings = 10
-	// usageEvery is how often the instances' rows are brought up to date, at most.
+	// usageEvery is how often an instance's row is brought up to date, at most.
 	usageEvery = 30 * time.Second
-	// diskEvery is the time between two measurements of writable layers, and
-	// freshDiskEvery is so where one has not been measured yet.
+	// diskEvery is the time between two measurements of all writable layers, and
+	// freshDiskEvery between two of those that have not been measured yet.
 	diskEvery      = 5 * time.Minute
-	freshDiskEvery = 20 * time.Second
+	freshDiskEvery = 10 * time.Second
 )
 
 // Config is what a Collector is made of.
@@ -57,6 +57,10 @@ type Collector struct {
 	loads       loads
 	written     map[string]fleet.Usage
 	usageAt     time.Time
+
+	// clock tells the time of day, which may be put back or forward; what lies between
+	// two moments is measured with time.Now, whose own clock only goes on.
+	clock func() time.Time
 
 	// stale says that the list of instances is out of date.
 	stale chan struct{}
@@ -89,7 +93,7 @@ type Health struct {
 
 // NewCollector makes a Collector; Run sets it to work.
 func NewCollector(c Config) *Collector {
-	return &Collector{Config: c, stale: make(chan struct{}, 1)}
+	return &Collector{Config: c, clock: time.Now, stale: make(chan struct{}, 1)}
 }
 
 // Poke has the list of instances read anew in the next cycle, because one was started.
@@ -139,27 +143,24 @@ func (c *Collector) end() {
 }
 
 // cycles runs one cycle at once and then one at each multiple of the interval. One
-// that takes longer has those missed that were due meanwhile.
+// that takes longer has those missed that were due meanwhile. However the clock is put,
+// the next cycle is two intervals off at most.
 func (c *Collector) cycles(ctx context.Context) error {
-	due := time.Now()
+	due, at := time.Now(), c.wall()
 	for {
 		if err := c.sleepUntil(ctx, due); err != nil {
 			return err
 		}
+		at = momentOf(at, c.wall(), c.Interval)
 		start := time.Now()
-		stages, rows, err := c.runOnce(ctx, due)
+		stages, rows, err := c.runOnce(ctx, at)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		took := time.Since(start)
-		next := due.Truncate(c.Interval).Add(c.Interval)
-		if next.Sub(due) < c.Interval/2 { // after the first: a rate needs some time
-			next = next.Add(c.Interval)
-		}
+		took, gap := time.Since(start), gapAfter(at, c.Interval)
 		missed := uint64(0)
-		if now := time.Now(); now.After(next) {
-			missed = uint64(now.Sub(next)/c.Interval) + 1
-			next = now.Truncate(c.Interval).Add(c.Interval)
+		if late := time.Since(due) - gap; late > 0 {
+			missed = uint64(late/c.Interval) + 1
 		}
 		c.account(took, rows, missed, err)
 		switch {
@@ -171,8 +172,41 @@ func (c *Collector) cycles(ctx context.Context) error {
 		if err == nil && c.Written != nil {
 			c.Written()
 		}
-		due = next
+		due, at = c.next(at.Add(gap))
 	}
+}
+
+// wall is what the clock shows, without the reading of the other that time.Time carries.
+func (c *Collector) wall() time.Time { return c.clock().Round(0) }
+
+// next is when the next cycle is due, and the time that it is of: as planned, or where
+// that is over, or too far off by a clock that has been put back, the coming multiple
+// of the interval.
+func (c *Collector) next(planned time.Time) (due, at time.Time) {
+	now := c.wall()
+	if wait := planned.Sub(now); wait < 0 || wait > 2*c.Interval {
+		planned = now.Truncate(c.Interval).Add(c.Interval)
+	}
+	return time.Now().Add(planned.Sub(now)), planned
+}
+
+// momentOf is the time of a cycle that is due: as planned, or the last multiple of the
+// interval by a clock that has been put back or forward meanwhile.
+func momentOf(planned, now time.Time, interval time.Duration) time.Time {
+	if now.Sub(planned).Abs() > 2*interval {
+		return now.Truncate(interval)
+	}
+	return planned
+}
+
+// gapAfter is from a time to the coming multiple of the interval, or where that is too
+// soon to tell of a rate, to the one after it.
+func gapAfter(at time.Time, interval time.Duration) time.Duration {
+	gap := at.Truncate(interval).Add(interval).Sub(at)
+	if gap < interval/2 {
+		gap += interval
+	}
+	return gap
 }
 
 func (c *Collector) account(took time.Duration, rows int, missed uint64, err error) {
@@ -192,7 +226,8 @@ func (c *Collector) sleepUntil(ctx context.Context, due time.Time) error {
 	every := max(loadsEvery, c.Interval/loadReadings)
 	for {
 		wait := time.Until(due)
-		pause := time.Until(time.Now().Truncate(every).Add(every))
+		now := c.wall()
+		pause := now.Truncate(every).Add(every).Sub(now)
 		readLoads := wait > pause+every/2 // the cycle reads for itself
 		if !readLoads {
 			pause = wait
@@ -245,7 +280,7 @@ func (s stages) slowest() string {
 // runOnce measures all instances once and writes a row for each.
 func (c *Collector) runOnce(ctx context.Context, at time.Time) (took stages, rows int, err error) {
 	at = at.UTC().Truncate(time.Microsecond)
-	if err := took.time("list instances", func() error { return c.readTargets(ctx, at) }); err != nil {
+	if err := took.time("list instances", func() error { return c.readTargets(ctx) }); err != nil {
 		return took, 0, err
 	}
 	if err := took.time("read loads", func() error { return c.readLoads(ctx) }); err != nil {
@@ -260,21 +295,22 @@ func (c *Collector) runOnce(ctx context.Context, at time.Time) (took stages, row
 	if err := took.time("write samples", func() error { return c.Store.RecordSamples(ctx, samples) }); err != nil {
 		return took, 0, err
 	}
-	err = took.time("write usage", func() error { return c.recordUsage(ctx, at, samples) })
+	err = took.time("write usage", func() error { return c.recordUsage(ctx, samples) })
 	return took, len(samples), err
 }
 
 // readTargets reads the list of instances, if it may be out of date.
-func (c *Collector) readTargets(ctx context.Context, at time.Time) error {
+func (c *Collector) readTargets(ctx context.Context) error {
 	stale := false
 	select {
 	case <-c.stale:
 		stale = true
 	default:
 	}
-	if !stale && at.Sub(c.targetsRead) < targetsEvery && !c.targetsRead.IsZero() {
+	if !stale && time.Since(c.targetsRead) < targetsEvery {
 		return nil
 	}
+	now := time.Now()
 	targets, err := c.Store.MetricTargets(ctx)
 	if err != nil {
 		c.Poke()
@@ -285,7 +321,7 @@ func (c *Collector) readTargets(ctx context.Context, at time.Time) error {
 			c.Logger.Debug("the engine does not tell of its machine yet", "error", err)
 		}
 	}
-	c.targets, c.targetsRead = targets, at
+	c.targets, c.targetsRead = targets, now
 	c.containers = make([]string, len(targets))
 	for k, t := range targets {
 		c.containers[k] = t.ContainerID
@@ -327,44 +363,54 @@ func (c *Collector) samples(at time.Time, stats []fleet.ContainerStats) []fleet.
 }
 
 // recordUsage brings the rows of those instances up to date that use noticeably more
-// or less than is written there.
-func (c *Collector) recordUsage(ctx context.Context, at time.Time, samples []fleet.Sample) error {
-	if at.Sub(c.usageAt) < usageEvery && !c.usageAt.IsZero() {
-		return nil
-	}
+// or less than is written there: of an instance that was not written yet at once, of
+// the others from time to time.
+func (c *Collector) recordUsage(ctx context.Context, samples []fleet.Sample) error {
+	due := time.Since(c.usageAt) >= usageEvery
 	changed := make(map[string]fleet.Usage)
 	present := make(map[string]fleet.Usage, len(samples))
 	for _, s := range samples {
 		before, known := c.written[s.InstanceID]
 		now := usageOf(s)
 		switch {
-		case s.MemoryMB == nil || s.CPUPercent == nil: // it has just begun
-			continue
-		case known && !differs(before, now):
+		case known && (!due || !measured(s) || !differs(before, now)):
 			present[s.InstanceID] = before
-		default:
-			changed[s.InstanceID], present[s.InstanceID] = now, now
+		case measured(s):
+			changed[s.InstanceID] = now
 		}
 	}
 	if len(changed) > 0 {
-		if err := c.Store.RecordUsage(ctx, changed); err != nil {
+		written, err := c.Store.RecordUsage(ctx, changed)
+		if err != nil {
 			return err
 		}
+		for _, id := range written { // those passed by have their turn in the next cycle
+			present[id] = changed[id]
+		}
 	}
-	c.written, c.usageAt = present, at
+	c.written = present
+	if due {
+		c.usageAt = time.Now()
+	}
 	return nil
 }
 
-// measureDisks measures writable layers from time to time, apart from the cycles: it
-// takes the engine seconds.
+// measured reports whether a sample tells what is shown of an instance; that of one
+// that has just begun does not.
+func measured(s fleet.Sample) bool { return s.MemoryMB != nil && s.CPUPercent != nil }
+
+// measureDisks measures writable layers apart from the cycles, as it takes the engine
+// seconds: all of them from time to time, and between that those of new containers.
 func (c *Collector) measureDisks(ctx context.Context) error {
 	ticker := time.NewTicker(freshDiskEvery)
 	defer ticker.Stop()
-	var measured time.Time
+	var all time.Time
 	for {
-		if time.Since(measured) >= diskEvery || c.unmeasured() {
-			measured = time.Now()
-			c.measureDisk(ctx)
+		if time.Since(all) >= diskEvery {
+			all = time.Now()
+			c.measureDisk(ctx, nil)
+		} else if fresh := c.unmeasured(); len(fresh) > 0 {
+			c.measureDisk(ctx, fresh)
 		}
 		select {
 		case <-ctx.Done():
@@ -374,18 +420,21 @@ func (c *Collector) measureDisks(ctx context.Context) error {
 	}
 }
 
-// unmeasured reports whether there is an instance whose writable layer is not known.
-func (c *Collector) unmeasured() bool {
+// unmeasured are the containers whose writable layers are not known.
+func (c *Collector) unmeasured() (containers []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.ContainsFunc(c.shown.targets, func(t fleet.MetricTarget) bool {
-		_, known := c.disk[t.ContainerID]
-		return !known
-	})
+	for _, t := range c.shown.targets {
+		if _, known := c.disk[t.ContainerID]; !known {
+			containers = append(containers, t.ContainerID)
+		}
+	}
+	return containers
 }
 
-func (c *Collector) measureDisk(ctx context.Context) {
-	sizes, err := c.Engine.DiskUsage(ctx)
+// measureDisk measures the writable layers of some containers, or with nil of all.
+func (c *Collector) measureDisk(ctx context.Context, containers []string) {
+	sizes, err := c.Engine.DiskUsage(ctx, containers)
 	if err != nil {
 		if ctx.Err() == nil {
 			c.Logger.Warn("cannot measure writable layers", "error", err)
@@ -394,5 +443,9 @@ func (c *Collector) measureDisk(ctx context.Context) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.disk = sizes
+	if containers == nil || c.disk == nil {
+		c.disk = sizes
+		return
+	}
+	maps.Copy(c.disk, sizes)
 }

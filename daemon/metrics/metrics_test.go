@@ -27,6 +27,7 @@ type fakeStore struct {
 	counts  []fleet.WorkloadCount
 	cycles  [][]fleet.Sample
 	usage   []map[string]fleet.Usage
+	locked  int // how many times usage is not written yet
 	reads   int // of targets
 	fail    error
 	delay   time.Duration
@@ -59,11 +60,14 @@ func (s *fakeStore) RecordSamples(_ context.Context, samples []fleet.Sample) err
 	return fail
 }
 
-func (s *fakeStore) RecordUsage(_ context.Context, usage map[string]fleet.Usage) error {
+func (s *fakeStore) RecordUsage(_ context.Context, usage map[string]fleet.Usage) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.usage = append(s.usage, usage)
-	return nil
+	if s.locked--; s.locked >= 0 {
+		return nil, nil
+	}
+	return slices.Collect(maps.Keys(usage)), nil
 }
 
 func (s *fakeStore) WorkloadCounts(context.Context) ([]fleet.WorkloadCount, error) {
@@ -82,6 +86,7 @@ type fakeEngine struct {
 	began time.Time
 	run   string
 	asked [][]string
+	disks [][]string // that were asked for; nil for all
 }
 
 func (e *fakeEngine) Stats(_ context.Context, ids []string) []fleet.ContainerStats {
@@ -96,8 +101,18 @@ func (e *fakeEngine) Stats(_ context.Context, ids []string) []fleet.ContainerSta
 	return stats
 }
 
-func (e *fakeEngine) DiskUsage(context.Context) (map[string]int64, error) {
-	return map[string]int64{"c1": 3 << 20}, nil
+func (e *fakeEngine) DiskUsage(_ context.Context, ids []string) (map[string]int64, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.disks = append(e.disks, ids)
+	if ids == nil {
+		ids = []string{"c1"}
+	}
+	sizes := make(map[string]int64)
+	for _, id := range ids {
+		sizes[id] = 3 << 20
+	}
+	return sizes, nil
 }
 
 func (e *fakeEngine) Machine(context.Context) (fleet.Machine, error) {
@@ -318,16 +333,126 @@ func TestTargets(t *testing.T) {
 	})
 }
 
-// TestUsage: the instances' rows are written twice a minute, where something changed.
+// TestClockPutAnywhere: measuring goes on in its pace, by the clock as it is, however
+// far that is put back or forward, and nothing counts as missed.
+func TestClockPutAnywhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s, _ := newTest(10 * time.Second)
+		var offset time.Duration
+		c.clock = func() time.Time {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return time.Now().Add(offset)
+		}
+		running(t, c, func() {
+			time.Sleep(35 * time.Second)
+			for _, step := range []time.Duration{-time.Hour, 3 * time.Hour, -17 * time.Second, 13 * time.Second, -500 * time.Hour} {
+				var before int
+				s.change(func() { offset, before = offset+step, len(s.cycles) })
+				time.Sleep(65 * time.Second)
+				synctest.Wait()
+				now := c.wall()
+				s.change(func() {
+					cycles := s.cycles[before:]
+					if len(cycles) < 5 || len(cycles) > 7 {
+						t.Fatalf("%d cycles in 65 seconds after the clock was put by %s", len(cycles), step)
+					}
+					if first := cycles[0][0].At; first.After(now.Add(-65*time.Second).Add(4*c.Interval)) || first.Before(now.Add(-65*time.Second).Add(-2*c.Interval)) {
+						t.Errorf("after the clock was put by %s, the first cycle was of %s; it is %s", step, first, now)
+					}
+					for _, cycle := range cycles[1:] {
+						if at := cycle[0].At; at.UnixNano()%int64(c.Interval) != 0 || at.After(now) {
+							t.Errorf("after the clock was put by %s, a cycle was of %s; it is %s", step, at, now)
+						}
+					}
+				})
+			}
+		})
+		if h := c.Health(); h.Missed != 0 {
+			t.Errorf("health is %+v, want none missed", h)
+		}
+	})
+}
+
+// TestNextCycle: a clock that is put while a cycle is at work has the next one neither
+// wait nor be of another time.
+func TestNextCycle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _, _ := newTest(10 * time.Second)
+		now := time.Now().Round(0).Truncate(time.Minute).Add(3 * time.Second)
+		c.clock = func() time.Time { return now }
+		for planned, want := range map[time.Duration]time.Duration{ // from now on
+			7 * time.Second: 7 * time.Second, 17 * time.Second: 17 * time.Second, 0: 0,
+			-time.Second: 7 * time.Second, -time.Hour: 7 * time.Second, time.Hour: 7 * time.Second,
+		} {
+			if due, at := c.next(now.Add(planned)); !at.Equal(now.Add(want)) || time.Until(due) != want {
+				t.Errorf("planned %s from now, the next cycle is due in %s and of %s from now; want %s", planned, time.Until(due), at.Sub(now), want)
+			}
+		}
+	})
+}
+
+// TestFreshDisks: of a container that is new the writable layer is measured soon, and
+// those of all others at their own pace.
+func TestFreshDisks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s, e := newTest(time.Second)
+		running(t, c, func() {
+			time.Sleep(30 * time.Second)
+			s.change(func() { s.targets = append(s.targets, target(2)) })
+			c.Poke()
+			time.Sleep(diskEvery - 25*time.Second)
+			synctest.Wait()
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			if want := [][]string{nil, {"c2"}, nil}; !slices.EqualFunc(e.disks, want, slices.Equal) || e.disks[2] != nil {
+				t.Errorf("asked for %q, want all, the new one, and all again", e.disks)
+			}
+			s.change(func() {
+				before := s.cycles[len(s.cycles)-30]
+				if len(before) != 2 || !is(before[0].DiskMB, 3) || !is(before[1].DiskMB, 3) {
+					t.Errorf("before all were measured again, the samples were %+v", before)
+				}
+			})
+		})
+	})
+}
+
+// TestUsage: the instances' rows are written at once where nothing is written yet, and
+// then twice a minute, where something changed.
 func TestUsage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s, _ := newTest(time.Second)
 		running(t, c, func() {
+			time.Sleep(2500 * time.Millisecond)
+			synctest.Wait()
+			s.change(func() {
+				if len(s.usage) != 1 {
+					t.Errorf("wrote usage %v in the first seconds, want it once, as soon as it was known", s.usage)
+				}
+			})
 			time.Sleep(95 * time.Second)
 			synctest.Wait()
 			s.change(func() {
 				if len(s.usage) != 1 || s.usage[0]["i1"].CPUPercent != 50 || s.usage[0]["i1"].MemoryMB != 8 {
 					t.Errorf("wrote usage %v, want it once, as it does not change", s.usage)
+				}
+			})
+		})
+	})
+}
+
+// TestUsageIsTriedAgain: what was passed by is not taken to be written.
+func TestUsageIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s, _ := newTest(time.Second)
+		s.locked = 2
+		running(t, c, func() {
+			time.Sleep(25 * time.Second)
+			synctest.Wait()
+			s.change(func() {
+				if len(s.usage) != 3 {
+					t.Errorf("wrote usage %d times, want two more than it takes, as the row was locked twice", len(s.usage))
 				}
 			})
 		})

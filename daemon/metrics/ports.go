@@ -15,9 +15,9 @@ type Store interface {
 	Loads(ctx context.Context) ([]fleet.Load, error)
 	// RecordSamples writes all of them or none.
 	RecordSamples(ctx context.Context, samples []fleet.Sample) error
-	// RecordUsage notes what instances use at present, by their identifiers. It may
-	// pass some by that somebody else is changing.
-	RecordUsage(ctx context.Context, usage map[string]fleet.Usage) error
+	// RecordUsage notes what instances use at present, by their identifiers, and tells
+	// for which it did: it passes those by that somebody else is changing.
+	RecordUsage(ctx context.Context, usage map[string]fleet.Usage) (written []string, err error)
 	// WorkloadCounts tells how many replicas workloads want and have.
 	WorkloadCounts(ctx context.Context) ([]fleet.WorkloadCount, error)
 }
@@ -28,9 +28,9 @@ type Engine interface {
 	// the next reading cheap, until it is called without the container: without any,
 	// it lets go of everything.
 	Stats(ctx context.Context, containerIDs []string) []fleet.ContainerStats
-	// DiskUsage is the size of the containers' writable layers in bytes, by the
-	// containers' identifiers. It takes its time.
-	DiskUsage(ctx context.Context) (map[string]int64, error)
+	// DiskUsage is the size of the writable layers of some containers in bytes, by the
+	// containers' identifiers; nil for all. It takes its time.
+	DiskUsage(ctx context.Context, containerIDs []string) (map[string]int64, error)
 	// Machine is what containers without limits have; ErrUnavailable.
 	Machine(ctx context.Context) (fleet.Machine, error)
 }

@@ -96,9 +96,9 @@ func columnOf[T any](samples []fleet.Sample, of func(*fleet.Sample) T) []T {
 }
 
 // RecordUsage implements metrics.Store.
-func (s *Store) RecordUsage(ctx context.Context, usage map[string]fleet.Usage) error {
+func (s *Store) RecordUsage(ctx context.Context, usage map[string]fleet.Usage) (written []string, err error) {
 	if len(usage) == 0 {
-		return nil
+		return nil, nil
 	}
 	var rows dbsqlc.RecordUsageParams
 	for id, u := range usage {
@@ -107,10 +107,14 @@ func (s *Store) RecordUsage(ctx context.Context, usage map[string]fleet.Usage) e
 		rows.Memory = append(rows.Memory, u.MemoryMB)
 		rows.Disk = append(rows.Disk, u.DiskMB)
 	}
-	return s.write(ctx, "record usage", func(t *transaction) error { return t.RecordUsage(ctx, rows) })
+	err = s.write(ctx, "record usage", func(t *transaction) (err error) {
+		written, err = t.RecordUsage(ctx, rows)
+		return err
+	})
+	return written, err
 }
 
-// PostMetrics implements httpapi.Store.
+// PostMetrics implements httpapi.Store; ErrConflict when the instance is terminated.
 func (s *Store) PostMetrics(ctx context.Context, instanceID string, metrics []fleet.PostedMetric) error {
 	rows := dbsqlc.PostMetricsParams{InstanceID: instanceID}
 	for _, m := range metrics {
@@ -132,18 +136,26 @@ func (s *Store) PostMetrics(ctx context.Context, instanceID string, metrics []fl
 	_, _, err := s.mutate(ctx, "post metrics", func(t *transaction) (string, error) {
 		n, err := t.PostMetrics(ctx, rows)
 		if err == nil && n == 0 {
-			err = fleet.Errorf(fleet.ErrNotFound, "instance %s does not exist", instanceID)
+			err = t.unmeasurable(ctx, instanceID)
 		}
 		return instanceID, err
 	})
 	return err
 }
 
+// unmeasurable is why nothing was stored of an instance.
+func (t *transaction) unmeasurable(ctx context.Context, instanceID string) error {
+	if _, err := t.InstanceEnvironment(ctx, instanceID); err != nil {
+		return missing("instance", instanceID, err)
+	}
+	return fleet.Errorf(fleet.ErrConflict, "instance %s is terminated; post metrics of one that is there", instanceID)
+}
+
 // Readings are the instances' metrics lately: means of what was measured, and the
-// newest of what was posted; those without a fresh sample are missing. A cpu_percent
-// of type cpu, or memory_percent of type memory, that was posted stands in for what
-// was measured: whoever posts it means it. Custom ones are found by their name,
-// whatever their type.
+// newest of what was posted; those without a fresh sample are missing, and so are those
+// of a time to come. A cpu_percent of type cpu, or memory_percent of type memory, that
+// was posted stands in for what was measured: whoever posts it means it. Custom ones
+// are found by their name, whatever their type: of several the one that was posted last.
 func (s *Store) Readings(ctx context.Context, now time.Time, fresh fleet.Freshness, instanceIDs []string, keys []fleet.MetricKey) (map[string]map[fleet.MetricKey]float64, error) {
 	readings := make(map[string]map[fleet.MetricKey]float64, len(instanceIDs))
 	if len(instanceIDs) == 0 || len(keys) == 0 {
@@ -162,7 +174,7 @@ func (s *Store) Readings(ctx context.Context, now time.Time, fresh fleet.Freshne
 		}
 		readings[id][key] = value
 	}
-	measured, err := q.MeasuredReadings(ctx, dbsqlc.MeasuredReadingsParams{Ids: instanceIDs, Since: now.Add(-fresh.Samples)})
+	measured, err := q.MeasuredReadings(ctx, dbsqlc.MeasuredReadingsParams{Ids: instanceIDs, Since: now.Add(-fresh.Samples), Until: now})
 	if err != nil {
 		return nil, translate("read metrics", err)
 	}
@@ -171,7 +183,9 @@ func (s *Store) Readings(ctx context.Context, now time.Time, fresh fleet.Freshne
 			set(r.InstanceID, metric, value)
 		}
 	}
-	posted, err := q.PostedReadings(ctx, dbsqlc.PostedReadingsParams{Ids: instanceIDs, Since: now.Add(-fresh.Posted), Names: postedNames(keys)})
+	posted, err := q.PostedReadings(ctx, dbsqlc.PostedReadingsParams{
+		Ids: instanceIDs, Since: now.Add(-fresh.Posted), Until: now.Add(fleet.MaxMetricLead), Names: postedNames(keys),
+	})
 	for _, r := range posted {
 		for _, key := range postedKeys(r.MetricType, r.MetricName) {
 			set(r.InstanceID, key, r.Value)
@@ -217,7 +231,8 @@ func postedNames(keys []fleet.MetricKey) []string {
 }
 
 // UsageHistory is what any one instance of the workload used at most, by five
-// minutes, oldest first: its mean of processors, and its highest memory.
+// minutes, oldest first: its mean of processors, and its highest memory; NaN for what
+// was not measured.
 func (s *Store) UsageHistory(ctx context.Context, w fleet.Workload, since time.Time) ([]fleet.UsageBucket, error) {
 	q, err := s.read(ctx)
 	if err != nil {

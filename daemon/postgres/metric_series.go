@@ -21,7 +21,7 @@ const (
 	// maxSeriesPoints bounds the steps of one series of a workload, and maxSeriesRows
 	// what its instances tell in them.
 	maxSeriesPoints, maxSeriesRows = 20_000, 200_000
-	// maxPostedPoints bounds what is read of posted metrics at once.
+	// maxPostedPoints bounds what is told of posted metrics at once.
 	maxPostedPoints = 20_000
 )
 
@@ -87,12 +87,12 @@ func seriesQuery(spans []metricSpan, step time.Duration, who string, args []any)
 	parts := make([]string, len(spans))
 	for k, s := range spans {
 		args = append(args, s.from, s.to)
-		parts[k] = fmt.Sprintf("SELECT instance_id, date_bin(%s, %s, 'epoch') AS at, %s FROM %s WHERE %s AND %s >= $%d AND %s < $%d",
-			bin, s.source.at, s.source.columns, s.source.table, who, s.source.at, len(args)-1, s.source.at, len(args))
+		parts[k] = fmt.Sprintf("SELECT instance_id, date_bin(%s, %s, 'epoch') AS at, date_part('epoch', %s) AS seconds, %s FROM %s WHERE %s AND %s >= $%d AND %s < $%d",
+			bin, s.source.at, s.source.at, s.source.columns, s.source.table, who, s.source.at, len(args)-1, s.source.at, len(args))
 	}
 	return `SELECT instance_id, at, sum(samples)::bigint, ` + mean("cpu_percent") + `, ` + mean("cpu_cores") + `, ` + mean("memory_mb") + `, ` + mean("memory_percent") + `,
-	max(disk_mb), max(network_rx_bytes), max(network_tx_bytes), max(restart_count), ` + mean("request_rate") + `,
-	coalesce(sum(response_time_ms * samples) FILTER (WHERE request_rate > 0) / sum(samples) FILTER (WHERE request_rate > 0), max(response_time_ms))
+	` + last("disk_mb") + `, ` + last("network_rx_bytes") + `::bigint, ` + last("network_tx_bytes") + `::bigint, max(restart_count), ` + mean("request_rate") + `,
+	coalesce(sum(response_time_ms * samples * request_rate) / nullif(sum(samples * request_rate) FILTER (WHERE response_time_ms IS NOT NULL), 0), ` + mean("response_time_ms") + `)
 FROM (` + strings.Join(parts, "\nUNION ALL\n") + `) s GROUP BY instance_id, at ORDER BY instance_id, at LIMIT ` + strconv.Itoa(maxSeriesRows+1), args
 }
 
@@ -101,16 +101,22 @@ func mean(column string) string {
 	return fmt.Sprintf("sum(%s * samples) / sum(samples) FILTER (WHERE %s IS NOT NULL)", column, column)
 }
 
+// last is the value of the column at the latest time that has one: the writable layer
+// shrinks, and counters begin anew with a restart. Arrays are ordered by their first.
+func last(column string) string {
+	return fmt.Sprintf("(max(ARRAY[seconds, %s]) FILTER (WHERE %s IS NOT NULL))[2]", column, column)
+}
+
 // measuredPoint is what an instance used in a step, of so many samples.
 type measuredPoint struct {
 	fleet.MetricPoint
 	samples int64
 }
 
-// postedRow is the mean of a posted metric in a step.
+// postedRow is the mean of a posted metric in a step, and when the newest of it is of.
 type postedRow struct {
 	instance, kind, name, unit string
-	at                         time.Time
+	at, newest                 time.Time
 	value                      float64
 }
 
@@ -120,7 +126,7 @@ func postedQuery(from, to time.Time, step time.Duration, who string, args []any)
 	args = append(args, step.Seconds(), from, to)
 	n := len(args)
 	return fmt.Sprintf(`
-		SELECT instance_id, metric_type, metric_name, coalesce(max(metric_unit), ''), date_bin(make_interval(secs => $%d), collected_at, 'epoch') AS at, avg(metric_value)
+		SELECT instance_id, metric_type, metric_name, coalesce(max(metric_unit), ''), date_bin(make_interval(secs => $%d), collected_at, 'epoch') AS at, max(collected_at), avg(metric_value)
 		FROM container_custom_metrics WHERE %s AND collected_at >= $%d AND collected_at < $%d
 		GROUP BY instance_id, metric_type, metric_name, at ORDER BY instance_id, metric_type, metric_name, at LIMIT %d`,
 		n-2, who, n-1, n, maxPostedPoints+1), args
@@ -133,7 +139,8 @@ type condition struct {
 }
 
 // history asks for what instances did, in one round trip: measured selects those that
-// were measured, and posted those about which something was posted.
+// were measured, and posted what was posted. More than maxPostedPoints of that means
+// that there is more.
 func (c *claimed) history(ctx context.Context, spans []metricSpan, from, to time.Time, step time.Duration, measured, posted condition) (points []measuredPoint, rows []postedRow, err error) {
 	b := &pgx.Batch{}
 	sql, args := seriesQuery(spans, step, measured.sql, measured.args)
@@ -150,10 +157,38 @@ func (c *claimed) history(ctx context.Context, spans []metricSpan, from, to time
 	if err == nil && len(points) > maxSeriesRows {
 		err = fleet.FieldErrorf(fleet.ErrInvalid, "step", "the replicas have measured more than %d values in this range; ask for a shorter one, or a larger step", maxSeriesRows)
 	}
-	if err == nil && len(rows) > maxPostedPoints {
-		err = fleet.FieldErrorf(fleet.ErrInvalid, "step", "there are more than %d values of posted metrics in this range; ask for a shorter one, or a larger step", maxPostedPoints)
-	}
 	return points, rows, err
+}
+
+// widerPosted asks for what was posted about an instance by a multiple of the step, by
+// which it is maxPostedPoints at most. If two points for each name are more than that,
+// the first by type and name remain.
+func (c *claimed) widerPosted(ctx context.Context, r fleet.MetricRange, posted condition) (rows []postedRow, step time.Duration, err error) {
+	n, names := len(posted.args), 0
+	err = c.QueryRow(ctx, fmt.Sprintf(`
+		SELECT count(*) FROM (SELECT DISTINCT metric_type, metric_name FROM container_custom_metrics WHERE %s AND collected_at >= $%d AND collected_at < $%d) n`,
+		posted.sql, n+1, n+2), append(slices.Clip(posted.args), r.From, r.To)...).Scan(&names)
+	if err != nil {
+		return nil, 0, err
+	}
+	step = postedStep(r.Step, r.To.Sub(r.From), names)
+	sql, args := postedQuery(r.From, r.To, step, posted.sql, posted.args)
+	found, err := c.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, 0, err
+	}
+	rows, err = pgx.CollectRows(found, scanPosted)
+	return rows[:min(len(rows), maxPostedPoints)], step, err
+}
+
+// postedStep is the least multiple of a step with which metrics of so many names have
+// maxPostedPoints in a span at most; or two each, if they are too many for that. Steps
+// do not begin where the span does, so that there is one more of them.
+func postedStep(step, span time.Duration, names int) time.Duration {
+	each := max(2, maxPostedPoints/max(1, names))
+	most := step * time.Duration(each-1)
+	times := int((span + most - 1) / most)
+	return step * time.Duration(max(1, times))
 }
 
 func collect[T any](results pgx.BatchResults, scan pgx.RowToFunc[T]) ([]T, error) {
@@ -171,13 +206,14 @@ func scanPoint(row pgx.CollectableRow) (p measuredPoint, err error) {
 }
 
 func scanPosted(row pgx.CollectableRow) (p postedRow, err error) {
-	err = row.Scan(&p.instance, &p.kind, &p.name, &p.unit, &p.at, &p.value)
+	err = row.Scan(&p.instance, &p.kind, &p.name, &p.unit, &p.at, &p.newest, &p.value)
 	return p, err
 }
 
-// Metrics implements httpapi.Store.
+// Metrics implements httpapi.Store. However much was posted, what was measured comes
+// as it was asked for.
 func (s *Store) Metrics(ctx context.Context, r fleet.MetricRange) (fleet.InstanceMetrics, error) {
-	var m fleet.InstanceMetrics
+	m := fleet.InstanceMetrics{PostedStep: r.Step}
 	db, err := s.claimed(ctx, setListClaims)
 	if err != nil {
 		return m, err
@@ -186,21 +222,34 @@ func (s *Store) Metrics(ctx context.Context, r fleet.MetricRange) (fleet.Instanc
 	if err != nil {
 		return m, missing("instance", r.InstanceID, err)
 	}
-	one := condition{"instance_id = $1", []any{r.InstanceID}}
-	points, rows, err := db.history(ctx, metricSpans(r.From, r.To, r.Step, have), r.From, r.To, r.Step, one, one)
+	measured := condition{"instance_id = $1", []any{r.InstanceID}}
+	posted := measured
+	if r.PostedName != "" {
+		posted = condition{"instance_id = $1 AND metric_name = $2", []any{r.InstanceID, r.PostedName}}
+	}
+	points, rows, err := db.history(ctx, metricSpans(r.From, r.To, r.Step, have), r.From, r.To, r.Step, measured, posted)
+	if err == nil && len(rows) > maxPostedPoints {
+		rows, m.PostedStep, err = db.widerPosted(ctx, r, posted)
+	}
 	if err != nil {
 		return m, translate("read metrics", err)
 	}
 	m.Points = convertAll(points, func(p measuredPoint) fleet.MetricPoint { return p.MetricPoint })
+	m.Posted = postedSeries(rows)
+	return m, nil
+}
+
+// postedSeries puts together the rows of one instance, which come by type, name and time.
+func postedSeries(rows []postedRow) (series []fleet.PostedSeries) {
 	for _, p := range rows {
-		last := len(m.Posted) - 1
-		if last < 0 || m.Posted[last].Type != p.kind || m.Posted[last].Name != p.name {
-			m.Posted = append(m.Posted, fleet.PostedSeries{Type: p.kind, Name: p.name, Unit: p.unit})
+		last := len(series) - 1
+		if last < 0 || series[last].Type != p.kind || series[last].Name != p.name {
+			series = append(series, fleet.PostedSeries{Type: p.kind, Name: p.name, Unit: p.unit})
 			last++
 		}
-		m.Posted[last].Points = append(m.Posted[last].Points, fleet.PostedPoint{At: p.at, Value: p.value})
+		series[last].Points = append(series[last].Points, fleet.PostedPoint{At: p.at, Value: p.value})
 	}
-	return m, nil
+	return series
 }
 
 // metricSources reads what there is, and in the same round trip whether there is the
@@ -245,6 +294,9 @@ func (s *Store) WorkloadSeries(ctx context.Context, w fleet.Workload, keys []fle
 	points, posted, err := db.history(ctx, metricSpans(from, to, step, have), from, to, step,
 		condition{mine, []any{w.DefinitionID, w.Environment}},
 		condition{mine + " AND metric_name = ANY ($3)", []any{w.DefinitionID, w.Environment, postedNames(keys)}})
+	if err == nil && len(posted) > maxPostedPoints {
+		err = fleet.FieldErrorf(fleet.ErrInvalid, "step", "there are more than %d values of posted metrics in this range; ask for a shorter one, or a larger step", maxPostedPoints)
+	}
 	if err != nil {
 		return nil, translate("read metrics", err)
 	}
@@ -257,7 +309,8 @@ type reported struct {
 	samples int64
 }
 
-// workloadPoints puts together what the instances tell.
+// workloadPoints puts together what the instances tell. Of types that share a name, the
+// one that was posted last in a step is the one that counts.
 func workloadPoints(points []measuredPoint, posted []postedRow, keys []fleet.MetricKey) []fleet.WorkloadPoint {
 	steps := make(map[int64]map[string]*reported)
 	of := func(at time.Time, instance string) *reported {
@@ -280,7 +333,7 @@ func workloadPoints(points []measuredPoint, posted []postedRow, keys []fleet.Met
 			}
 		}
 	}
-	for _, p := range posted {
+	for _, p := range slices.SortedStableFunc(slices.Values(posted), func(a, b postedRow) int { return a.newest.Compare(b.newest) }) {
 		for _, key := range postedKeys(p.kind, p.name) {
 			of(p.at, p.instance).values[key] = p.value
 		}

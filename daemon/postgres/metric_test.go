@@ -139,6 +139,49 @@ func TestReadings(t *testing.T) {
 	}
 }
 
+// TestReadingsOfTimesToCome: what a clock that was ahead has measured does not count, nor
+// does what was posted further ahead than is allowed.
+func TestReadingsOfTimesToCome(t *testing.T) {
+	s, _ := open(t)
+	d, list := replicas(t, s, "api", 1)
+	now := time.Now()
+	sampled(t, s, list[0], now.Add(time.Hour), 90, 90, 90, 90)
+	sampled(t, s, list[0], now, 10, 20, 0, 0)
+	post(t, s, list[0], "custom", "queue", 70, now.Add(2*fleet.MaxMetricLead))
+	post(t, s, list[0], "custom", "queue", 7, now)
+	got, err := s.Readings(system(t), now, lately, []string{list[0].ID}, []fleet.MetricKey{keyCPU, keyQueue})
+	if want := map[fleet.MetricKey]float64{keyCPU: 10, keyQueue: 7}; err != nil || !maps.Equal(got[list[0].ID], want) {
+		t.Errorf("readings are %v, %v; want %v", got, err, want)
+	}
+	post(t, s, list[0], "custom", "queue", 8, now.Add(fleet.MaxMetricLead/2)) // of a clock a little ahead
+	if got, err = s.Readings(system(t), now, lately, []string{list[0].ID}, []fleet.MetricKey{keyQueue}); err != nil || got[list[0].ID][keyQueue] != 8 {
+		t.Errorf("readings are %v, %v; want the newest", got, err)
+	}
+	if usage, err := s.UsageHistory(system(t), d.Workload(), now.Add(-time.Hour)); err != nil || len(usage) != 1 || usage[0].MemoryMB != 20 {
+		t.Errorf("usage is %+v, %v; want that of the present", usage, err)
+	}
+}
+
+// TestNewestOfTypes: of a name that was posted with several types the newest value
+// counts, wherever it is read.
+func TestNewestOfTypes(t *testing.T) {
+	s, _ := open(t)
+	d, list := replicas(t, s, "api", 2)
+	now := time.Now().UTC()
+	for k, types := range [][2]string{{"custom", "network"}, {"network", "custom"}} {
+		post(t, s, list[k], types[0], "queue", 1, now.Add(-20*time.Second))
+		post(t, s, list[k], types[1], "queue", 2, now.Add(-10*time.Second))
+	}
+	got, err := s.Readings(system(t), now, lately, []string{list[0].ID, list[1].ID}, []fleet.MetricKey{keyQueue})
+	if err != nil || got[list[0].ID][keyQueue] != 2 || got[list[1].ID][keyQueue] != 2 {
+		t.Errorf("readings are %v, %v; want the newest of both", got, err)
+	}
+	series, err := s.WorkloadSeries(system(t), d.Workload(), []fleet.MetricKey{keyQueue}, now.Add(-time.Hour), now.Add(time.Hour), 2*time.Hour)
+	if err != nil || len(series) == 0 || series[len(series)-1].Values[keyQueue].Mean != 2 {
+		t.Errorf("the series is %+v, %v; want the newest of both", series, err)
+	}
+}
+
 func TestUnknownIsMissing(t *testing.T) {
 	s, _ := open(t)
 	_, list := replicas(t, s, "api", 1)
@@ -149,6 +192,31 @@ func TestUnknownIsMissing(t *testing.T) {
 	got, err := s.Readings(system(t), now, lately, []string{list[0].ID}, allKeys)
 	if err != nil || len(got[list[0].ID]) != 1 || got[list[0].ID][keyMemory] != 3 {
 		t.Errorf("readings are %v, %v; want memory alone", got, err)
+	}
+}
+
+// TestUnknownUsage: a limit is not made of what was not measured, be it rolled up or not.
+func TestUnknownUsage(t *testing.T) {
+	s, _ := open(t)
+	d, list := replicas(t, s, "api", 2)
+	start := time.Now().UTC().Truncate(time.Hour).Add(-time.Hour)
+	for k, i := range list { // only the balancer knew them, but for the memory of one, later
+		for m := range 10 {
+			sample := fleet.Sample{InstanceID: i.ID, Environment: "staging", At: start.Add(time.Duration(m) * time.Minute), RequestRate: new(1.0)}
+			if k == 1 && m >= 5 {
+				sample.MemoryMB = new(40.0)
+			}
+			if err := s.RecordSamples(system(t), []fleet.Sample{sample}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, when := range []string{"from samples", "from roll-ups"} {
+		usage, err := s.UsageHistory(system(t), d.Workload(), start)
+		if err != nil || len(usage) != 2 || !math.IsNaN(usage[0].MemoryMB) || !math.IsNaN(usage[0].CPUCores) || usage[1].MemoryMB != 40 || !math.IsNaN(usage[1].CPUCores) {
+			t.Errorf("%s: usage is %+v, %v; want memory of the second bucket alone", when, usage, err)
+		}
+		rollUp(t, s, start.Add(30*time.Minute))
 	}
 }
 
@@ -198,6 +266,62 @@ func TestRollUp(t *testing.T) {
 	if err != nil || highest != 1e6 || samples != 6 {
 		t.Errorf("after a late sample the maximum is %v of %d samples, %v", highest, samples, err)
 	}
+}
+
+// TestEverySourceTellsTheSame: an hour in which the container was restarted, gave back
+// what it had written and was slow with few requests. What is shown of it does not
+// depend on which of the tables it is read from.
+func TestEverySourceTellsTheSame(t *testing.T) {
+	s, db := open(t)
+	_, list := replicas(t, s, "api", 2)
+	conn := connect(t, db.OwnerURL)
+	start := time.Now().UTC().Truncate(time.Hour).Add(-2 * time.Hour)
+	for m := range 60 {
+		sample := fleet.Sample{
+			InstanceID: list[0].ID, Environment: "staging", At: start.Add(time.Duration(m) * time.Minute), DiskMB: new(500.0 - float64(m)),
+			NetworkRx: new(int64(m) << 40), NetworkTx: new(int64(m)), Restarts: new(m / 40), RequestRate: new(100.0), ResponseTime: new(10.0),
+		}
+		switch {
+		case m == 59: // the engine did not answer
+			sample.DiskMB, sample.NetworkRx, sample.NetworkTx = nil, nil, nil
+		case m >= 40:
+			sample.NetworkRx, sample.NetworkTx = new(int64(m)), new(int64(1<<50+1))
+		}
+		if m%3 == 0 {
+			sample.RequestRate, sample.ResponseTime = new(float64(m%2)), new(1000.0*float64(m%2))
+		}
+		idle := sample
+		idle.InstanceID, idle.RequestRate, idle.ResponseTime = list[1].ID, nil, new(float64(m))
+		if err := s.RecordSamples(system(t), []fleet.Sample{sample, idle}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	requests, weighted := 40*100.0+10, 40*100*10.0+10*1000
+	check := func(source string) {
+		t.Helper()
+		for k, response := range []float64{weighted / requests, 29.5} { // without requests, the mean
+			m, err := s.Metrics(system(t), fleet.MetricRange{InstanceID: list[k].ID, From: start, To: start.Add(time.Hour), Step: time.Hour})
+			if err != nil || len(m.Points) != 1 {
+				t.Fatalf("%s: %+v, %v", source, m, err)
+			}
+			if p := m.Points[0]; *p.DiskMB != 442 || *p.NetworkRx != 58 || *p.NetworkTx != 1<<50+1 || *p.Restarts != 1 || !near(*p.ResponseTime, response) {
+				t.Errorf("%s: disk %v, network %d and %d, restarts %d, response time %v; want 442, 58, 1<<50+1, 1 and %v",
+					source, *p.DiskMB, *p.NetworkRx, *p.NetworkTx, *p.Restarts, *p.ResponseTime, response)
+			}
+		}
+	}
+	check("samples")
+	got, err := s.Readings(system(t), start.Add(time.Hour), fleet.Freshness{Samples: time.Hour, Posted: time.Hour}, []string{list[0].ID}, allKeys)
+	if err != nil || !near(got[list[0].ID][keyTime], weighted/requests) {
+		t.Errorf("readings are %v, %v; want a response time of %v", got, err, weighted/requests)
+	}
+	rollUp(t, s, start.Add(59*time.Minute)) // all but one bucket of five minutes
+	check("roll-ups to five minutes, and samples")
+	rollUp(t, s, start.Add(61*time.Minute))
+	exec(t, conn, `DELETE FROM container_metric_samples`)
+	check("roll-ups to an hour")
+	exec(t, conn, `UPDATE metric_watermarks SET rolled_up_to = $1 WHERE resolution = '1h'`, start)
+	check("roll-ups to five minutes")
 }
 
 // TestRollUpAfterTheClockWasAhead: what is measured after the clock has been put back
@@ -288,6 +412,57 @@ func TestMetrics(t *testing.T) {
 
 	_, err := s.Metrics(as(t, s, developer, "production"), fleet.MetricRange{InstanceID: list[0].ID, From: start, To: start.Add(time.Hour), Step: time.Hour})
 	wantKind(t, err, fleet.ErrNotFound)
+}
+
+// TestMetricsBesideManyPosted: however many names were posted, the answer has what was
+// measured as it was asked for; what was posted comes by longer steps, or by its name.
+func TestMetricsBesideManyPosted(t *testing.T) {
+	s, db := open(t)
+	_, list := replicas(t, s, "api", 1)
+	conn := connect(t, db.OwnerURL)
+	start := time.Now().UTC().Truncate(time.Hour).Add(-time.Hour)
+	sampled(t, s, list[0], start.Add(time.Minute), 50, 10, 0, 0)
+	fill := func(names int) {
+		t.Helper()
+		exec(t, conn, `INSERT INTO container_custom_metrics (instance_id, environment, metric_name, metric_value, collected_at)
+			SELECT $1, 'staging', 'name-' || lpad(n::text, 6, '0'), n, at
+			FROM generate_series(1, $2::int) AS n, generate_series($3::timestamptz, $3::timestamptz + interval '59 minutes', '1 minute') AS at ON CONFLICT DO NOTHING`,
+			list[0].ID, names, start)
+	}
+	read := func(name string) fleet.InstanceMetrics {
+		t.Helper()
+		m, err := s.Metrics(system(t), fleet.MetricRange{InstanceID: list[0].ID, From: start, To: start.Add(time.Hour), Step: 10 * time.Second, PostedName: name})
+		if err != nil || len(m.Points) != 1 || *m.Points[0].CPUPercent != 50 {
+			t.Fatalf("measured %+v, %v", m.Points, err)
+		}
+		return m
+	}
+	values := func(m fleet.InstanceMetrics) (n int) {
+		for _, p := range m.Posted {
+			n += len(p.Points)
+		}
+		return n
+	}
+	fill(300)
+	if m := read(""); len(m.Posted) != 300 || values(m) != 300*60 || m.PostedStep != 10*time.Second {
+		t.Errorf("%d values of %d names by %s, want all", values(m), len(m.Posted), m.PostedStep)
+	}
+	fill(1000)
+	m := read("")
+	if n := values(m); len(m.Posted) != 1000 || n > 20_000 || n < 10_000 || m.PostedStep%(10*time.Second) != 0 || m.PostedStep < 3*time.Minute {
+		t.Errorf("%d values of %d names by %s, want all names by a longer step", n, len(m.Posted), m.PostedStep)
+	}
+	if p := m.Posted[7]; p.Name != "name-000008" || p.Points[0].Value != 8 {
+		t.Errorf("the eighth is %+v", p)
+	}
+	if m := read("name-000042"); len(m.Posted) != 1 || values(m) != 60 || m.PostedStep != 10*time.Second {
+		t.Errorf("asked by name, there are %d values of %d names by %s", values(m), len(m.Posted), m.PostedStep)
+	}
+	exec(t, conn, `INSERT INTO container_custom_metrics (instance_id, environment, metric_name, metric_value, collected_at)
+		SELECT $1, 'staging', 'other-' || n, n, $2 FROM generate_series(1, 30000) AS n`, list[0].ID, start)
+	if m := read(""); values(m) != 20_000 || m.Posted[0].Name != "name-000001" {
+		t.Errorf("of 31,000 names there are %d values, from %s on; want the first 20,000", values(m), m.Posted[0].Name)
+	}
 }
 
 func TestWorkloadSeries(t *testing.T) {
@@ -396,6 +571,9 @@ func TestPostMetrics(t *testing.T) {
 	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1.1e100, -1.1e100} {
 		wantKind(t, s.PostMetrics(system(t), list[0].ID, []fleet.PostedMetric{metrics[0], {Type: "custom", Name: "bad", Value: v, At: time.Now()}}), fleet.ErrInvalid)
 	}
+	exec(t, conn, `UPDATE container_instances SET current_status = 'terminated' WHERE id = $1`, list[0].ID)
+	wantKind(t, s.PostMetrics(system(t), list[0].ID, metrics), fleet.ErrConflict)
+	wantKind(t, s.PostMetrics(as(t, s, monitoring, "production"), list[0].ID, metrics), fleet.ErrNotFound)
 	if n := count(t, conn, "container_custom_metrics"); n != 2 {
 		t.Errorf("%d rows after refusals, want 2", n)
 	}
@@ -423,14 +601,31 @@ func TestMeansOfTheLargestMetrics(t *testing.T) {
 }
 
 func TestRecordUsage(t *testing.T) {
-	s, _ := open(t)
+	s, db := open(t)
 	_, list := replicas(t, s, "api", 2)
 	want := fleet.Usage{CPUPercent: 12.5, MemoryMB: 30, DiskMB: 1}
 	before, err := s.Instance(system(t), list[0].ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.RecordUsage(system(t), map[string]fleet.Usage{list[0].ID: want, definitionID: {}}); err != nil {
+	for range 2 { // also where it is so already
+		written, err := s.RecordUsage(system(t), map[string]fleet.Usage{list[0].ID: want, definitionID: {}})
+		if err != nil || !slices.Equal(written, []string{list[0].ID}) {
+			t.Fatalf("wrote that of %v, %v", written, err)
+		}
+	}
+	tx, err := connect(t, db.OwnerURL).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `SELECT FROM container_instances WHERE id = $1 FOR UPDATE`, list[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	written, err := s.RecordUsage(system(t), map[string]fleet.Usage{list[0].ID: {}, list[1].ID: want})
+	if err != nil || !slices.Equal(written, []string{list[1].ID}) {
+		t.Errorf("beside somebody who writes the first it wrote that of %v, %v", written, err)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	after, err := s.Instance(system(t), list[0].ID)

@@ -48,6 +48,9 @@ func (t *transaction) insertScalingPolicy(ctx context.Context, p *fleet.ScalingP
 		return "", err
 	}
 	*p = scalingPolicy(row, d.Name)
+	if err := fitsRange(definition(d), p.Rules); err != nil {
+		return "", err
+	}
 	return p.ID, t.settleScalingPolicy(ctx, definition(d), *p, fleet.EventScalingPolicyCreated)
 }
 
@@ -59,13 +62,10 @@ func noDefinition(id string, err error) error {
 	return err
 }
 
-// settleScalingPolicy checks a policy that has been written against what is around
-// it, notes it in the audit trail and wakes the autoscaler. The definition's row is
+// settleScalingPolicy checks a policy that has been written against the workload's
+// others, notes it in the audit trail and wakes the autoscaler. The definition's row is
 // locked, so that the policies of a workload change one after the other.
 func (t *transaction) settleScalingPolicy(ctx context.Context, d fleet.Definition, p fleet.ScalingPolicy, event string) error {
-	if err := fitsRange(d, p.Rules); err != nil {
-		return err
-	}
 	rows, err := t.WorkloadScalingPolicies(ctx, dbsqlc.WorkloadScalingPoliciesParams{DefinitionID: p.DefinitionID, Environment: p.Environment})
 	if err != nil {
 		return err
@@ -224,7 +224,16 @@ func (t *transaction) replaceScalingPolicy(ctx context.Context, d fleet.Definiti
 		}
 	}
 	*p = scalingPolicy(row, d.Name)
+	if p.Enabled || !sameBounds(before.Rules, p.Rules) { // what is off does no harm after the definition's range has changed
+		if err := fitsRange(d, p.Rules); err != nil {
+			return err
+		}
+	}
 	return t.settleScalingPolicy(ctx, d, *p, fleet.EventScalingPolicyUpdated)
+}
+
+func sameBounds(a, b grammar.Scaling) bool {
+	return reflect.DeepEqual(a.MinReplicas, b.MinReplicas) && reflect.DeepEqual(a.MaxReplicas, b.MaxReplicas)
 }
 
 // forgetLimit takes away what a policy has set that is about to go: one that comes

@@ -184,6 +184,37 @@ func TestScalingPolicyRefusals(t *testing.T) {
 	}
 }
 
+// TestDisableBeyondTheRange: a policy whose bounds are outside of what its definition
+// has become can be turned off, but neither back on nor given others outside.
+func TestDisableBeyondTheRange(t *testing.T) {
+	s, _ := open(t)
+	d := createDefinition(t, s, "api") // 1 to 4 replicas
+	p := policyOf(d, "load")
+	p.Rules.MaxReplicas = new(4)
+	p = createPolicy(t, s, p)
+	if _, err := s.UpdateDefinition(system(t), d.ID, fleet.CredentialsChange{}, func(d *fleet.Definition) error { d.Scaling.MaxReplicas = 3; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	update := func(change func(*fleet.ScalingPolicy)) (fleet.ScalingPolicy, error) {
+		return s.UpdateScalingPolicy(system(t), p.ID, func(p *fleet.ScalingPolicy) error { change(p); return nil })
+	}
+	_, err := update(func(p *fleet.ScalingPolicy) { p.Rules.ScaleDownCooldown = 7 })
+	wantInvalid(t, err, "max_replicas")
+	if off, err := update(func(p *fleet.ScalingPolicy) { p.Enabled = false }); err != nil || off.Enabled {
+		t.Fatalf("disabled, it is %+v, %v", off, err)
+	}
+	if _, err := update(func(p *fleet.ScalingPolicy) { p.Rules.ScaleDownCooldown = 7 }); err != nil {
+		t.Errorf("change it while it is off: %v", err)
+	}
+	_, err = update(func(p *fleet.ScalingPolicy) { p.Rules.MaxReplicas = new(5) })
+	wantInvalid(t, err, "max_replicas")
+	_, err = update(func(p *fleet.ScalingPolicy) { p.Enabled = true })
+	wantInvalid(t, err, "max_replicas")
+	if _, err := update(func(p *fleet.ScalingPolicy) { p.Enabled, p.Rules.MaxReplicas = true, new(3) }); err != nil {
+		t.Errorf("enable it with bounds that fit: %v", err)
+	}
+}
+
 // wantInvalid asks for an error at exactly one field.
 func wantInvalid(t *testing.T, err error, field string) {
 	t.Helper()

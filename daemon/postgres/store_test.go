@@ -224,7 +224,7 @@ func TestNobody(t *testing.T) {
 		"MetricTargets":  func() error { _, err := s.MetricTargets(ctx); return err },
 		"WorkloadCounts": func() error { _, err := s.WorkloadCounts(ctx); return err },
 		"RecordSamples":  func() error { return s.RecordSamples(ctx, []fleet.Sample{{InstanceID: definitionID}}) },
-		"RecordUsage":    func() error { return s.RecordUsage(ctx, map[string]fleet.Usage{definitionID: {}}) },
+		"RecordUsage":    func() error { _, err := s.RecordUsage(ctx, map[string]fleet.Usage{definitionID: {}}); return err },
 		"PostMetrics":    func() error { return s.PostMetrics(ctx, definitionID, nil) },
 		"Metrics":        func() error { _, err := s.Metrics(ctx, fleet.MetricRange{InstanceID: definitionID}); return err },
 		"Readings": func() error {

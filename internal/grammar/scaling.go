@@ -374,14 +374,17 @@ func (s Scaling) checkSchedule(refuse func(string, error)) {
 		refuse("time_zone", err)
 		zone = ""
 	}
-	for _, c := range []struct{ field, expression string }{{"schedule_start", s.ScheduleStart}, {"schedule_end", s.ScheduleEnd}} {
-		if c.expression == "" {
-			refuse(c.field, errors.New(`is needed by a scheduled policy: a cron expression of five fields, for example "0 8 * * 6"`))
-			continue
+	read := func(field, expression string) scheduler {
+		if expression == "" {
+			refuse(field, errors.New(`is needed by a scheduled policy: a cron expression of five fields, for example "0 8 * * 6"`))
+			return nil
 		}
-		refuse(c.field, Schedule(c.expression, zone))
+		found, err := scheduleIn(expression, zone)
+		refuse(field, err)
+		return found
 	}
-	if s.ScheduleStart != "" && s.ScheduleStart == s.ScheduleEnd {
-		refuse("schedule_end", errors.New("is the same as schedule_start: the window would be over as it opens"))
+	start, end := read("schedule_start", s.ScheduleStart), read("schedule_end", s.ScheduleEnd)
+	if sameTimes(start, end) {
+		refuse("schedule_end", errors.New("names the same times as schedule_start: the window would be over as it opens"))
 	}
 }

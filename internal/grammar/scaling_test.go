@@ -115,6 +115,7 @@ func TestScalingFaults(t *testing.T) {
 		{"what never comes", scheduled, func(s *grammar.Scaling) { s.ScheduleStart, s.ScheduleEnd = "0 0 30 2 *", "0 0 31 4,6,9,11 *" }, []string{"schedule_start", "schedule_end"}},
 		{"once in four years", scheduled, func(s *grammar.Scaling) { s.ScheduleStart = "0 0 29 2 *" }, nil},
 		{"over as it opens", scheduled, func(s *grammar.Scaling) { s.ScheduleEnd = s.ScheduleStart }, []string{"schedule_end"}},
+		{"over as it opens, written otherwise", scheduled, func(s *grammar.Scaling) { s.ScheduleEnd = "00  8 * may-sep SAT" }, []string{"schedule_end"}},
 		{"six fields and a name", scheduled, func(s *grammar.Scaling) { s.ScheduleStart, s.ScheduleEnd = "0 0 8 * * 6", "@daily" }, []string{"schedule_start", "schedule_end"}},
 		{"a zone within", scheduled, func(s *grammar.Scaling) { s.ScheduleStart, s.ScheduleEnd = "TZ=UTC 0 8 * 6", "CRON_TZ=UTC 0 8 * * 6" }, []string{"schedule_start", "schedule_end"}},
 		{"hour 25", scheduled, func(s *grammar.Scaling) { s.ScheduleStart = "0 25 * * *" }, []string{"schedule_start"}},

@@ -3,6 +3,7 @@ package grammar
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -24,12 +25,16 @@ var schedules = cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Mon
 // Schedule checks a cron expression of five fields (minute, hour, day of the month,
 // month, day of the week) that fires within five years in the time zone.
 func Schedule(expression, zone string) error {
+	_, err := scheduleIn(expression, zone)
+	return err
+}
+
+func scheduleIn(expression, zone string) (scheduler, error) {
 	location, err := location(zone)
 	if err != nil {
 		location = time.UTC // which TimeZone refuses under its own name
 	}
-	_, err = schedule(expression, location)
-	return err
+	return schedule(expression, location)
 }
 
 // TimeZone checks the name of a time zone, such as "Europe/London".
@@ -101,10 +106,29 @@ func NewWindow(start, end, zone string) (Window, error) {
 	if w.end, err = schedule(end, w.zone); err != nil {
 		return Window{}, fmt.Errorf("schedule_end %w", err)
 	}
-	if start == end {
-		return Window{}, errors.New("schedule_end is the same as schedule_start, so that the window never opens")
+	if sameTimes(w.start, w.end) {
+		return Window{}, errors.New("schedule_end names the same times as schedule_start, so that the window is over as it opens")
 	}
 	return w, nil
+}
+
+// sameTimes reports whether two schedules name the same times, however they are written.
+func sameTimes(a, b scheduler) bool {
+	one, ok := a.(*cron.SpecSchedule)
+	other, also := b.(*cron.SpecSchedule)
+	return ok && also && reflect.DeepEqual(unmarked(*one), unmarked(*other))
+}
+
+// unmarked is a schedule without the marks by which the library knows what was written
+// as an asterisk: they make a difference only to whether a day must be one that both
+// its fields name, or either.
+func unmarked(s cron.SpecSchedule) cron.SpecSchedule {
+	const asterisk = 1 << 63
+	s.DowOrDom = (s.Dom|s.Dow)&asterisk == 0
+	for _, field := range []*uint64{&s.Minute, &s.Hour, &s.Dom, &s.Month, &s.Dow} {
+		*field &^= asterisk
+	}
+	return s
 }
 
 // At reports whether the window is open at a time, and when, in the window's time

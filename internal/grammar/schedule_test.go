@@ -67,10 +67,19 @@ func TestTimeZone(t *testing.T) {
 
 func TestNewWindowRefuses(t *testing.T) {
 	for _, w := range [][3]string{
-		{"0 6 * * 6", "0 6 * * 6", "UTC"}, {"0 6 * * 6", "0 14 * * 6", ""}, {"0 6 30 2 *", "0 14 * * 6", "UTC"}, {"0 6 * * 6", "noon", "UTC"},
+		{"0 6 * * 6", "0 6 * * 6", "UTC"}, {"0 6 * * 6", "00 6 * * 6", "UTC"}, {"0 6 * * 6", "0 6 * * sat", "UTC"}, {"0 6 * * 0", "0 6 ? * 7", "UTC"},
+		{"* * * * *", "*/1 0-23 1-31 jan-dec *", "UTC"}, {"0 6 * * 6", "0 14 * * 6", ""}, {"0 6 30 2 *", "0 14 * * 6", "UTC"}, {"0 6 * * 6", "noon", "UTC"},
 	} {
 		if _, err := grammar.NewWindow(w[0], w[1], w[2]); err == nil {
 			t.Errorf("the window %q is allowed", w)
+		}
+	}
+}
+
+func TestNewWindowTakesWhatDiffers(t *testing.T) {
+	for _, w := range [][2]string{{"0 6 * * 6", "1 6 * * 6"}, {"0 6 * * 6", "0 6 * * 0"}, {"0 6 1 * 6", "0 6 1 * *"}, {"0 6 * * 6", "0 6 1-31 * 6"}, {"0-59 6 * * *", "* 7 * * *"}} {
+		if _, err := grammar.NewWindow(w[0], w[1], "UTC"); err != nil {
+			t.Errorf("the window %q: %v", w, err)
 		}
 	}
 }

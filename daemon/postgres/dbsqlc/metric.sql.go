@@ -38,15 +38,17 @@ func (q *Queries) InstanceEnvironment(ctx context.Context, id string) (string, e
 const measuredReadings = `-- name: MeasuredReadings :many
 SELECT instance_id, coalesce(avg(cpu_percent), 'NaN')::float8 AS cpu, coalesce(avg(memory_percent), 'NaN')::float8 AS memory,
     coalesce(avg(request_rate), 'NaN')::float8 AS request_rate,
-    coalesce(avg(response_time_ms) FILTER (WHERE request_rate > 0), max(response_time_ms), 'NaN')::float8 AS response_time
+    coalesce(sum(response_time_ms::float8 * request_rate) / nullif(sum(request_rate::float8) FILTER (WHERE response_time_ms IS NOT NULL), 0),
+        avg(response_time_ms), 'NaN')::float8 AS response_time
 FROM container_metric_samples
-WHERE instance_id = ANY ($1::uuid[]) AND collected_at >= $2::timestamptz
+WHERE instance_id = ANY ($1::uuid[]) AND collected_at BETWEEN $2::timestamptz AND $3::timestamptz
 GROUP BY instance_id
 `
 
 type MeasuredReadingsParams struct {
 	Ids   []string
 	Since time.Time
+	Until time.Time
 }
 
 type MeasuredReadingsRow struct {
@@ -57,9 +59,10 @@ type MeasuredReadingsRow struct {
 	ResponseTime float64
 }
 
-// MeasuredReadings are means, NaN for what no sample has.
+// MeasuredReadings are means, NaN for what no sample has. Samples of a clock that was
+// ahead count when their time has come, and not before.
 func (q *Queries) MeasuredReadings(ctx context.Context, arg MeasuredReadingsParams) ([]MeasuredReadingsRow, error) {
-	rows, err := q.db.Query(ctx, measuredReadings, arg.Ids, arg.Since)
+	rows, err := q.db.Query(ctx, measuredReadings, arg.Ids, arg.Since, arg.Until)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +177,7 @@ FROM container_instances i,
     (SELECT unnest($1::text[]) AS metric_type, unnest($2::text[]) AS metric_name,
         unnest($3::float8[]) AS metric_value, unnest($4::text[]) AS metric_unit,
         unnest($5::jsonb[]) AS labels, unnest($6::timestamptz[]) AS collected_at) u
-WHERE i.id = $7
+WHERE i.id = $7 AND i.current_status <> 'terminated'
 `
 
 type PostMetricsParams struct {
@@ -187,6 +190,7 @@ type PostMetricsParams struct {
 	InstanceID string
 }
 
+// PostMetrics stores nothing of an instance that is terminated.
 func (q *Queries) PostMetrics(ctx context.Context, arg PostMetricsParams) (int64, error) {
 	result, err := q.db.Exec(ctx, postMetrics,
 		arg.Types,
@@ -206,19 +210,20 @@ func (q *Queries) PostMetrics(ctx context.Context, arg PostMetricsParams) (int64
 const postedReadings = `-- name: PostedReadings :many
 SELECT n.instance_id, n.metric_type, n.metric_name, avg(n.metric_value)::float8 AS value
 FROM (
-    SELECT DISTINCT ON (c.instance_id, c.metric_name, c.metric_type, c.labels) c.instance_id, c.metric_type, c.metric_name, c.metric_value
+    SELECT DISTINCT ON (c.instance_id, c.metric_name, c.metric_type, c.labels) c.instance_id, c.metric_type, c.metric_name, c.metric_value, c.collected_at
     FROM container_custom_metrics c
-    WHERE c.instance_id = ANY ($1::uuid[]) AND c.collected_at >= $2::timestamptz
-        AND c.metric_name = ANY ($3::text[])
+    WHERE c.instance_id = ANY ($1::uuid[]) AND c.collected_at BETWEEN $2::timestamptz AND $3::timestamptz
+        AND c.metric_name = ANY ($4::text[])
     ORDER BY c.instance_id, c.metric_name, c.metric_type, c.labels, c.collected_at DESC
 ) n
 GROUP BY n.instance_id, n.metric_type, n.metric_name
-ORDER BY n.instance_id, n.metric_name, n.metric_type
+ORDER BY n.instance_id, n.metric_name, max(n.collected_at), n.metric_type
 `
 
 type PostedReadingsParams struct {
 	Ids   []string
 	Since time.Time
+	Until time.Time
 	Names []string
 }
 
@@ -230,8 +235,14 @@ type PostedReadingsRow struct {
 }
 
 // PostedReadings are the newest values; of several with labels of their own the mean.
+// Of types that share a name, the one that was posted last comes last.
 func (q *Queries) PostedReadings(ctx context.Context, arg PostedReadingsParams) ([]PostedReadingsRow, error) {
-	rows, err := q.db.Query(ctx, postedReadings, arg.Ids, arg.Since, arg.Names)
+	rows, err := q.db.Query(ctx, postedReadings,
+		arg.Ids,
+		arg.Since,
+		arg.Until,
+		arg.Names,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -255,17 +266,18 @@ func (q *Queries) PostedReadings(ctx context.Context, arg PostedReadingsParams) 
 	return items, nil
 }
 
-const recordUsage = `-- name: RecordUsage :exec
-UPDATE container_instances i SET resource_usage = u.usage
-FROM (
+const recordUsage = `-- name: RecordUsage :many
+WITH mine AS (
     SELECT c.id, jsonb_build_object('cpu_percent', n.cpu, 'memory_mb', n.memory, 'disk_mb', n.disk) AS usage
     FROM (SELECT unnest($1::uuid[]) AS id, unnest($2::float8[]) AS cpu,
         unnest($3::float8[]) AS memory, unnest($4::float8[]) AS disk) n
         JOIN container_instances c ON c.id = n.id
     WHERE c.current_status = 'running'
     ORDER BY c.id FOR NO KEY UPDATE OF c SKIP LOCKED
-) u
-WHERE i.id = u.id AND i.resource_usage IS DISTINCT FROM u.usage
+), written AS (
+    UPDATE container_instances i SET resource_usage = m.usage FROM mine m WHERE i.id = m.id AND i.resource_usage IS DISTINCT FROM m.usage
+)
+SELECT m.id FROM mine m
 `
 
 type RecordUsageParams struct {
@@ -276,14 +288,29 @@ type RecordUsageParams struct {
 }
 
 // RecordUsage passes by rows that somebody else is writing; their turn comes again.
-func (q *Queries) RecordUsage(ctx context.Context, arg RecordUsageParams) error {
-	_, err := q.db.Exec(ctx, recordUsage,
+func (q *Queries) RecordUsage(ctx context.Context, arg RecordUsageParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, recordUsage,
 		arg.Ids,
 		arg.Cpu,
 		arg.Memory,
 		arg.Disk,
 	)
-	return err
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const rollUp1h = `-- name: RollUp1h :execrows
@@ -295,9 +322,14 @@ SELECT r.instance_id, r.environment, date_bin('1 hour', r.bucket_at, 'epoch') AS
     sum(r.cpu_cores_avg * r.samples) / sum(r.samples) FILTER (WHERE r.cpu_cores_avg IS NOT NULL), max(r.cpu_cores_max),
     sum(r.memory_mb_avg * r.samples) / sum(r.samples) FILTER (WHERE r.memory_mb_avg IS NOT NULL), max(r.memory_mb_max),
     sum(r.memory_percent_avg * r.samples) / sum(r.samples) FILTER (WHERE r.memory_percent_avg IS NOT NULL), max(r.memory_percent_max),
-    max(r.disk_mb), max(r.network_rx_bytes), max(r.network_tx_bytes), max(r.restart_count),
+    (max(ARRAY[date_part('epoch', r.bucket_at), r.disk_mb]) FILTER (WHERE r.disk_mb IS NOT NULL))[2],
+    (max(ARRAY[date_part('epoch', r.bucket_at), r.network_rx_bytes]) FILTER (WHERE r.network_rx_bytes IS NOT NULL))[2]::bigint,
+    (max(ARRAY[date_part('epoch', r.bucket_at), r.network_tx_bytes]) FILTER (WHERE r.network_tx_bytes IS NOT NULL))[2]::bigint,
+    max(r.restart_count),
     sum(r.request_rate_avg * r.samples) / sum(r.samples) FILTER (WHERE r.request_rate_avg IS NOT NULL), max(r.request_rate_max),
-    coalesce(sum(r.response_time_ms_avg * r.request_rate_avg * r.samples) / nullif(sum(r.request_rate_avg * r.samples), 0), max(r.response_time_ms_avg)),
+    coalesce(sum(r.response_time_ms_avg * r.request_rate_avg * r.samples)
+            / nullif(sum(r.request_rate_avg * r.samples) FILTER (WHERE r.response_time_ms_avg IS NOT NULL), 0),
+        sum(r.response_time_ms_avg * r.samples) / sum(r.samples) FILTER (WHERE r.response_time_ms_avg IS NOT NULL)),
     max(r.response_time_ms_max)
 FROM container_metric_rollups_5m r
 WHERE r.bucket_at >= $1::timestamptz AND r.bucket_at < $2::timestamptz
@@ -332,8 +364,12 @@ INSERT INTO container_metric_rollups_5m (instance_id, environment, bucket_at, sa
     request_rate_avg, request_rate_max, response_time_ms_avg, response_time_ms_max)
 SELECT instance_id, environment, date_bin('5 minutes', collected_at, 'epoch') AS bucket_at, count(*),
     avg(cpu_percent), max(cpu_percent), avg(cpu_cores), max(cpu_cores), avg(memory_mb), max(memory_mb), avg(memory_percent), max(memory_percent),
-    max(disk_mb), max(network_rx_bytes), max(network_tx_bytes), max(restart_count), avg(request_rate), max(request_rate),
-    coalesce(avg(response_time_ms) FILTER (WHERE request_rate > 0), max(response_time_ms)), max(response_time_ms)
+    (max(ARRAY[date_part('epoch', collected_at), disk_mb]) FILTER (WHERE disk_mb IS NOT NULL))[2],
+    (max(ARRAY[date_part('epoch', collected_at), network_rx_bytes]) FILTER (WHERE network_rx_bytes IS NOT NULL))[2]::bigint,
+    (max(ARRAY[date_part('epoch', collected_at), network_tx_bytes]) FILTER (WHERE network_tx_bytes IS NOT NULL))[2]::bigint,
+    max(restart_count), avg(request_rate), max(request_rate),
+    coalesce(sum(response_time_ms::float8 * request_rate) / nullif(sum(request_rate::float8) FILTER (WHERE response_time_ms IS NOT NULL), 0),
+        avg(response_time_ms)), max(response_time_ms)
 FROM container_metric_samples
 WHERE collected_at >= $1::timestamptz AND collected_at < $2::timestamptz
 GROUP BY instance_id, environment, bucket_at
@@ -351,7 +387,8 @@ type RollUp5mParams struct {
 	ToAt   time.Time
 }
 
-// RollUp5m makes the buckets from one time to another anew.
+// RollUp5m makes the buckets from one time to another anew. The response time counts by
+// the requests; the last value of what can fall is that of the latest time.
 func (q *Queries) RollUp5m(ctx context.Context, arg RollUp5mParams) (int64, error) {
 	result, err := q.db.Exec(ctx, rollUp5m, arg.FromAt, arg.ToAt)
 	if err != nil {
@@ -392,8 +429,8 @@ WITH mine AS (
     WHERE s.instance_id IN (SELECT id FROM mine) AND s.collected_at >= greatest($3::timestamptz, (SELECT at FROM mark))
     GROUP BY s.instance_id, 1
 )
-SELECT e.at::timestamptz AS at, coalesce(max(e.cpu_cores), 0)::float8 AS cpu_cores, coalesce(max(e.memory_mb), 0)::float8 AS memory_mb
-FROM each_instance e GROUP BY e.at ORDER BY e.at
+SELECT e.at::timestamptz AS at, coalesce(max(e.cpu_cores), 'NaN')::float8 AS cpu_cores, coalesce(max(e.memory_mb), 'NaN')::float8 AS memory_mb
+FROM each_instance e WHERE e.at <= now() GROUP BY e.at ORDER BY e.at
 `
 
 type UsageHistoryParams struct {
@@ -409,7 +446,8 @@ type UsageHistoryRow struct {
 }
 
 // UsageHistory is what any one instance of a workload used at most, by five minutes:
-// from roll-ups, and from the samples that are not rolled up yet.
+// from roll-ups, and from the samples that are not rolled up yet. NaN is what was not
+// measured; what a clock that was ahead has measured in the future is left out.
 func (q *Queries) UsageHistory(ctx context.Context, arg UsageHistoryParams) ([]UsageHistoryRow, error) {
 	rows, err := q.db.Query(ctx, usageHistory, arg.DefinitionID, arg.Environment, arg.Since)
 	if err != nil {
