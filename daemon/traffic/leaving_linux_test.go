@@ -50,6 +50,7 @@ func deaf(t *testing.T) string {
 // A request that tries to reach an instance which has died goes on to another one
 // as soon as the registry says so, whatever its method.
 func TestLostInstancesAreNotWaitedFor(t *testing.T) {
+	t.Parallel()
 	for name, te := range map[string]string{"directly": "", "by way of net/http": "trailers"} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

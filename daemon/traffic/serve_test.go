@@ -240,6 +240,7 @@ func TestBoundsRequests(t *testing.T) {
 }
 
 func TestEndsWhatStandsStill(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	release := make(chan struct{})
 	w.instance("api", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -295,6 +296,7 @@ func (w *world) dial() net.Conn {
 // An instance may answer before the request's body has come. The answer arrives,
 // and what comes of the body is never taken for a request.
 func TestAnswersBeforeTheBody(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var asked atomic.Int32
 	w.instance("api", http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {

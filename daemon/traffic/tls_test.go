@@ -345,6 +345,7 @@ func TestSlowHandshakesBlockNobody(t *testing.T) {
 }
 
 func TestSlowHandshakesEnd(t *testing.T) {
+	t.Parallel()
 	s := newSecureWorld(t, nil, []string{"example.org"})
 	c, err := net.Dial("tcp", s.tlsAddr)
 	if err != nil {
