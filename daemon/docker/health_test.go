@@ -1,10 +1,13 @@
 package docker
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -206,19 +209,25 @@ func TestImageHealth(t *testing.T) {
 func TestRunCommandWhoseStartIsSlow(t *testing.T) {
 	t.Parallel()
 	installation := testenv.Installation(t)
-	asked, looked := make(chan struct{}), make(chan struct{})
+	asked, looked := make(chan string, 1), make(chan struct{})
 	var once sync.Once
 	host := testenv.EngineProxy(t, func(w http.ResponseWriter, r *http.Request, engine http.Handler) {
 		switch {
 		case !strings.Contains(r.URL.Path, "/exec/"):
 			engine.ServeHTTP(w, r)
 		case strings.HasSuffix(r.URL.Path, "/start"):
-			close(asked)
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				panic(http.ErrAbortHandler)
+			}
+			asked <- path.Base(path.Dir(r.URL.Path))
 			<-r.Context().Done()
+			late := r.Clone(context.WithoutCancel(r.Context()))
+			late.Body = io.NopCloser(bytes.NewReader(body))
 			go func() {
 				<-looked
 				defer func() { _ = recover() }() // as the answer's recipient has gone
-				engine.ServeHTTP(httptest.NewRecorder(), r.Clone(context.WithoutCancel(r.Context())))
+				engine.ServeHTTP(httptest.NewRecorder(), late)
 			}()
 			panic(http.ErrAbortHandler)
 		default: // a look at what has become of it
@@ -232,13 +241,18 @@ func TestRunCommandWhoseStartIsSlow(t *testing.T) {
 	id := run(t, e, demo(t, e, "staging", withVariable("HANG", "true")))
 	awaitLog(t, e, id, "serving")
 	ctx, giveUp := context.WithCancel(t.Context())
+	var command string
 	go func() {
-		<-asked
+		command = <-asked
 		giveUp()
 	}()
 	if got, err := e.RunCommand(ctx, id, []string{demoProgram, "check"}); !errors.Is(err, context.Canceled) || got.TimedOut {
 		t.Errorf("got %+v, %v of a command that the engine was slow to begin", got, err)
 	}
+	await(t, "the engine has begun it", func() bool {
+		found, err := e.client.ContainerExecInspect(t.Context(), command)
+		return err == nil && found.Pid != 0
+	})
 	if left := processes(t, e, id); len(left) != 1 {
 		t.Errorf("in the container run %v, want its first process alone", left)
 	}
