@@ -328,12 +328,30 @@ func TestRepair(t *testing.T) {
 	t.Run("running containers survive the daemon", func(t *testing.T) {
 		now := f.instances(t, d.ID)[0]
 		f.Stop()
+		stray := f.stray(t)
 		f.Start(t)
+		// It tells of the stray when it has compared all rows with the engine, and
+		// what comes of that for the definition is done before the next rollout is.
+		eventually(t, "the daemon has looked at what runs", func() bool { return strings.Contains(f.Log(), "container="+stray) })
+		f.deploy(t, d.ID, 1)
 		i := runsAgain(t, func(api.Instance) bool { return true })
 		if i.ContainerID != now.ContainerID || i.RestartCount != now.RestartCount {
 			t.Errorf("a restart of the daemon touched the container: %+v, then %+v", now, i)
 		}
 	})
+}
+
+// stray makes a container of the installation that no instance stands for, and
+// returns its name.
+func (f *fixture) stray(t *testing.T) (name string) {
+	t.Helper()
+	installation, err := f.Installation(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	name = "stray-" + client.NewIdempotencyKey()
+	docker(t, "create", "--name", name, "--label", "wedsync.installation="+installation, testenv.DemoImage(t, "v1"))
+	return name
 }
 
 func TestActions(t *testing.T) {
