@@ -354,7 +354,7 @@ func (r *badRun) run(t *testing.T) {
 func (r *badRun) prepare() {
 	r.t.Helper()
 	replicas := cmp.Or(r.replicas, 2)
-	r.definition = r.define(r.t, "bad-"+client.NewIdempotencyKey()[:8], "v1", patientChecks, func(d *api.CreateDefinitionRequest) { d.RuntimeConfig.StopTimeout = 1 })
+	r.definition = r.define(r.t, "bad-"+client.NewIdempotencyKey()[:8], "v1", func(d *api.CreateDefinitionRequest) { d.RuntimeConfig.StopTimeout = 1 })
 	r.checked(api.HealthCheckConfig{Retries: 3})
 	if !r.first {
 		r.deploy(r.t, r.definition.ID, replicas)

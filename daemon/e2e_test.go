@@ -37,7 +37,8 @@ func start(t testing.TB) *fixture {
 	return f
 }
 
-// define creates a definition of the demo application in a version.
+// define creates a definition of the demo application in a version. Its checks
+// forgive what comes of a machine on which other tests run.
 func (f *fixture) define(t testing.TB, name, version string, change ...func(*api.CreateDefinitionRequest)) api.Definition {
 	t.Helper()
 	repository, tag, _ := strings.Cut(testenv.DemoImage(t, version), ":")
@@ -46,7 +47,7 @@ func (f *fixture) define(t testing.TB, name, version string, change ...func(*api
 		ResourceLimits:    api.ResourceLimits{CPU: "500m", Memory: "64Mi"},
 		ScalingConfig:     api.ScalingConfig{MinReplicas: 1, MaxReplicas: 100},
 		NetworkConfig:     &api.NetworkConfig{Ports: []int{8080}},
-		HealthCheckConfig: &api.HealthCheckConfig{Endpoint: "/health", Interval: 1, Timeout: 1, Retries: 3},
+		HealthCheckConfig: &api.HealthCheckConfig{Endpoint: "/health", Interval: 1, Timeout: 1, Retries: 10},
 		RuntimeConfig:     &api.RuntimeConfig{StopTimeout: 5},
 	}
 	for _, c := range change {

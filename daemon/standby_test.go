@@ -112,7 +112,7 @@ func startPair(t *testing.T) *pair {
 		_, tag, _ := strings.Cut(testenv.DemoImage(t, v), ":")
 		p.tags = append(p.tags, tag)
 	}
-	p.definition = p.stands.define(t, "api", "v1", patientChecks).ID
+	p.definition = p.stands.define(t, "api", "v1").ID
 	p.stands.deploy(t, p.definition, staleReplicas)
 	before := p.made()
 	p.stands.completed(t, p.rollOut(t, 1))
