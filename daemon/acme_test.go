@@ -71,22 +71,11 @@ func (p *printed) String() string {
 func (a *authority) issued() int  { return a.log.count("Issued certificate serial") }
 func (a *authority) ordered() int { return a.log.count("Added order ") }
 
-// freePort is a port of loopback that nobody has now.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // newAuthority is an authority that does not run yet.
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
 	a := &authority{
-		listen: "127.0.0.1:" + strconv.Itoa(freePort(t)), manage: "127.0.0.1:" + strconv.Itoa(freePort(t)), log: &printed{}, roots: x509.NewCertPool(),
+		listen: "127.0.0.1:" + strconv.Itoa(testenv.FreePort(t)), manage: "127.0.0.1:" + strconv.Itoa(testenv.FreePort(t)), log: &printed{}, roots: x509.NewCertPool(),
 		rootFile: filepath.Join(t.TempDir(), "api.crt"),
 	}
 	a.directory = "https://" + a.listen + "/dir"
@@ -228,7 +217,7 @@ func visit(a *authority, address, host string) (body, serial string, err error) 
 // TestACME gets certificates from a real authority by either challenge, keeps them
 // over a restart and shares them between daemons.
 func TestACME(t *testing.T) {
-	closed := freePort(t)
+	closed := testenv.FreePort(t)
 	for name, test := range map[string]struct {
 		tlsHost  string
 		httpPort int // 0: the daemon's
@@ -238,7 +227,7 @@ func TestACME(t *testing.T) {
 		"tls-alpn-01": {tlsHost: "127.0.0.1", httpPort: closed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, tlsPort := newAuthority(t), freePort(t)
+			a, tlsPort := newAuthority(t), testenv.FreePort(t)
 			secure := net.JoinHostPort(test.tlsHost, strconv.Itoa(tlsPort))
 			settings := []string{
 				"WEDSYNC_TRAFFIC_ACME=true", "WEDSYNC_TRAFFIC_ACME_EMAIL=ops@example.com", "WEDSYNC_TRAFFIC_ACME_CA=" + a.directory,
@@ -285,7 +274,7 @@ func TestACME(t *testing.T) {
 				t.Errorf("after a restart, without the database's: %q, %v, certificate %s, want %s", body, err, again, serial)
 			}
 			f.query(t, `WITH moved AS (UPDATE certificates SET key = substr(key, 6) WHERE key LIKE 'away/%' RETURNING 1) SELECT count(*) FROM moved`)
-			second := net.JoinHostPort(test.tlsHost, strconv.Itoa(freePort(t)))
+			second := net.JoinHostPort(test.tlsHost, strconv.Itoa(testenv.FreePort(t)))
 			other := f.Another(t, testenv.WithEnvironment(append(settings, "WEDSYNC_TRAFFIC_TLS_LISTEN="+second)...))
 			eventually(t, "the route is known to the second daemon", func() bool {
 				return statusOf(t, other.Traffic, "shop.example.com") == http.StatusPermanentRedirect
@@ -324,7 +313,7 @@ func TestGivenCertificates(t *testing.T) {
 	if err != nil || !a.roots.AppendCertsFromPEM(text) {
 		t.Fatal("cannot trust the certificate", err)
 	}
-	port, accessLog := freePort(t), filepath.Join(t.TempDir(), "access.log")
+	port, accessLog := testenv.FreePort(t), filepath.Join(t.TempDir(), "access.log")
 	secure := "127.0.0.1:" + strconv.Itoa(port)
 	f := &fixture{DaemonHandle: testenv.Daemon(t, testenv.WithEnvironment(
 		"WEDSYNC_TRAFFIC_TLS_LISTEN="+secure, "WEDSYNC_TRAFFIC_TLS_CERTIFICATES="+dir, "WEDSYNC_TRAFFIC_REDIRECT=true",
@@ -371,7 +360,7 @@ func TestACMESharesChallenges(t *testing.T) {
 		"WEDSYNC_TRAFFIC_ACME=true", "WEDSYNC_TRAFFIC_ACME_CA=" + a.directory, "WEDSYNC_TRAFFIC_ACME_CA_ROOT=" + a.rootFile,
 	}
 	// Different hosts leave HTTP-01 alone.
-	first, second := "127.0.0.2:"+strconv.Itoa(freePort(t)), "127.0.0.2:"+strconv.Itoa(freePort(t))
+	first, second := "127.0.0.2:"+strconv.Itoa(testenv.FreePort(t)), "127.0.0.2:"+strconv.Itoa(testenv.FreePort(t))
 	f := &fixture{DaemonHandle: testenv.Daemon(t, testenv.WithEnvironment(append(settings, "WEDSYNC_TRAFFIC_TLS_LISTEN="+first)...))}
 	f.client = f.Client(t)
 	other := f.Another(t, testenv.WithEnvironment(append(settings, "WEDSYNC_TRAFFIC_TLS_LISTEN="+second)...))
@@ -410,13 +399,13 @@ func TestACMESharesChallenges(t *testing.T) {
 // asked again by the next client, and plain requests go on.
 func TestACMELeavesFailedHostsAlone(t *testing.T) {
 	a := newAuthority(t)
-	secure := "127.0.0.1:" + strconv.Itoa(freePort(t))
+	secure := "127.0.0.1:" + strconv.Itoa(testenv.FreePort(t))
 	f := &fixture{DaemonHandle: testenv.Daemon(t, testenv.WithEnvironment(
 		"WEDSYNC_TRAFFIC_ACME=true", "WEDSYNC_TRAFFIC_ACME_CA="+a.directory, "WEDSYNC_TRAFFIC_ACME_CA_ROOT="+a.rootFile,
 		"WEDSYNC_TRAFFIC_TLS_LISTEN="+secure,
 	))}
 	f.client = f.Client(t)
-	closed := freePort(t)
+	closed := testenv.FreePort(t)
 	a.start(t, closed, closed)
 	f.answers(t, "shop", "hello")
 	if _, err := f.client.CreateRoute(t.Context(), api.CreateRouteRequest{

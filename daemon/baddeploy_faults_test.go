@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -95,12 +96,68 @@ func (r *badRun) pruneWhileItDrains(deploymentID string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	eventually(r.t, "an old replica drains", func() bool {
-		return slices.ContainsFunc(r.instances(r.t, r.definition.ID), func(i api.Instance) bool { return i.DrainingSince != nil })
-	})
+	defer r.release()
+	r.awaitDraining()
 	if _, err := r.engine.ImageRemove(r.t.Context(), d.ImageDigest, image.RemoveOptions{Force: true}); err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// awaitDraining waits until an old replica is out of service.
+func (r *badRun) awaitDraining() {
+	r.t.Helper()
+	eventually(r.t, "an old replica drains", func() bool {
+		return slices.ContainsFunc(r.instances(r.t, r.definition.ID), func(i api.Instance) bool { return i.DrainingSince != nil })
+	})
+}
+
+// hold keeps a request at each old replica, so that it drains until release.
+func (r *badRun) hold() {
+	r.t.Helper()
+	ctx, cancel := context.WithCancel(r.t.Context())
+	var requests sync.WaitGroup
+	for range 8 { // the balancer spreads them
+		requests.Go(func() {
+			for ctx.Err() == nil {
+				requested(ctx, "http://"+r.Traffic+"/slow?ms=60000", r.definition.ServiceName+".staging.localhost")
+			}
+		})
+	}
+	r.release = func() {
+		cancel()
+		requests.Wait()
+	}
+	eventually(r.t, "each old replica has a request", func() bool {
+		return !slices.ContainsFunc(containers(r.t, r.definition.ID), func(id string) bool {
+			return !slices.Contains(docker(r.t, "logs", id), `msg="answering`)
+		})
+	})
+}
+
+// requested makes a request of a host, if one is given, whatever becomes of it.
+func requested(ctx context.Context, url, host string) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return
+	}
+	req.Host = cmp.Or(host, req.Host)
+	if res, err := http.DefaultClient.Do(req); err == nil {
+		_ = res.Body.Close()
+	}
+}
+
+// crashAfterCutOver ends a new replica once the old ones get no more requests.
+func (r *badRun) crashAfterCutOver(deploymentID string) {
+	r.t.Helper()
+	r.awaitDraining()
+	for _, i := range r.instances(r.t, r.definition.ID) {
+		if i.DeploymentID != deploymentID {
+			continue
+		}
+		requested(r.t.Context(), "http://"+i.IPAddress+":8080/exit?code=1", "")
+		return
+	}
+	r.t.Fatal("there is no new replica")
 }
 
 // leased is the host port of the only instance of a definition that publishes its port.

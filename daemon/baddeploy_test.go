@@ -89,6 +89,7 @@ type badRun struct {
 	definition api.Definition
 	update     api.UpdateDefinitionRequest // makes the definition bad
 	request    api.DeployRequest
+	release    func() // lets requests go that old replicas are kept at
 }
 
 // badResult is what a run has shown.
@@ -125,10 +126,11 @@ var badKinds = []badDeploy{
 	}, {
 		kind: "crash after the cut-over", found: fromExit, strategies: []string{api.StrategyBlueGreen, api.StrategyCanary}, updateOnly: true,
 		spoil: func(r *badRun) {
-			r.image(testenv.CrashingAfter(6 * time.Second))
+			r.image()
 			r.rollout(func(c *api.RolloutConfig) { c.KeepWarmTime = new(60) })
 		},
-		message: "exited with code 1 after ", exitCode: 1, health: "GET /health", log: "crashing, as CRASH_AFTER asks",
+		afterwards: func(r *badRun, id string) { r.crashAfterCutOver(id) },
+		message:    "exited with code 1 after ", exitCode: 1, health: "GET /health", log: "exiting, as a request asks",
 	}, {
 		kind: "hang", found: fromStart,
 		spoil:   func(r *badRun) { r.image(testenv.Hanging(), testenv.WithEnv("IGNORE_SIGTERM", "true")) },
@@ -138,16 +140,17 @@ var badKinds = []badDeploy{
 		spoil: func(r *badRun) {
 			r.image(testenv.Flapping("+-"))
 			r.rollout(func(c *api.RolloutConfig) { c.MinHealthyTime = new(2) })
+			r.checked(api.HealthCheckConfig{Retries: 9}) // it is the deadline that ends it
 		},
 		message: "has not been healthy for 2s within 10s of its start", health: "status ", log: "serving",
 	}, {
 		kind: "slow start", found: fromStart,
 		spoil: func(r *badRun) {
 			r.image(testenv.SlowStart(6 * time.Second))
-			r.rollout(func(c *api.RolloutConfig) { c.MinHealthyTime = new(5) })
-			r.update.HealthCheckConfig = api.Some(api.HealthCheckConfig{Endpoint: "/health", Interval: 1, Timeout: 1, Retries: 2, StartPeriod: 7})
+			r.rollout(func(c *api.RolloutConfig) { c.MinHealthyTime = new(8) }) // far beyond the deadline
+			r.checked(api.HealthCheckConfig{Retries: 2, StartPeriod: 7})
 		},
-		message: "has not been healthy for 5s within 10s of its start", health: "status 200", log: "serving",
+		message: "has not been healthy for 8s within 10s of its start", health: "status 200", log: "serving",
 	}, {
 		kind: "never healthy", found: fromStart,
 		spoil:   func(r *badRun) { r.image(testenv.Unhealthy()) },
@@ -156,7 +159,7 @@ var badKinds = []badDeploy{
 		kind: "out of memory", found: fromExit,
 		spoil: func(r *badRun) {
 			r.image(testenv.Leaking(100))
-			r.update.HealthCheckConfig = api.Some(api.HealthCheckConfig{Endpoint: "/health", Interval: 1, Timeout: 1, Retries: 8}) // memory ends first
+			r.checked(api.HealthCheckConfig{Retries: 8}) // memory ends first
 		},
 		message: "memory than its limit", exitCode: 137, log: "taking memory, as LEAK asks",
 	}, {
@@ -194,8 +197,9 @@ var badKinds = []badDeploy{
 		spoil: func(r *badRun) {
 			r.image(testenv.WithEnv("RUN", client.NewIdempotencyKey()))
 			r.rollout(func(c *api.RolloutConfig) { // an old replica drains first: meanwhile nothing holds the image
-				c.StartFirst, c.DrainTime = new(false), new(3)
+				c.StartFirst, c.DrainTime = new(false), new(15)
 			})
+			r.hold()
 		},
 		afterwards: func(r *badRun, id string) { r.pruneWhileItDrains(id) },
 		message:    "was never in a registry and is no longer on this engine",
@@ -351,6 +355,7 @@ func (r *badRun) prepare() {
 	r.t.Helper()
 	replicas := cmp.Or(r.replicas, 2)
 	r.definition = r.define(r.t, "bad-"+client.NewIdempotencyKey()[:8], "v1", func(d *api.CreateDefinitionRequest) { d.RuntimeConfig.StopTimeout = 1 })
+	r.checked(api.HealthCheckConfig{Retries: 3})
 	if !r.first {
 		r.deploy(r.t, r.definition.ID, replicas)
 	}
@@ -362,6 +367,13 @@ func (r *badRun) prepare() {
 
 // rollout changes how the bad deployment is rolled out.
 func (r *badRun) rollout(change func(*api.RolloutConfig)) { change(r.request.RolloutConfig) }
+
+// checked has the bad deployment checked each second: the good one is checked
+// more patiently, as it must not be restarted.
+func (r *badRun) checked(check api.HealthCheckConfig) {
+	check.Endpoint, check.Interval, check.Timeout = "/health", 1, 1
+	r.update.HealthCheckConfig = api.Some(check)
+}
 
 // image makes the definition's image a variant of the demo application's.
 func (r *badRun) image(options ...testenv.ImageOption) {

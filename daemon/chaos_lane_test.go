@@ -74,7 +74,7 @@ func newLane(t *testing.T, c *campaign) *lane {
 		ResourceLimits:    api.ResourceLimits{CPU: "500m", Memory: "64Mi"},
 		ScalingConfig:     api.ScalingConfig{MinReplicas: 1, MaxReplicas: 10},
 		NetworkConfig:     &api.NetworkConfig{Ports: []int{8080}},
-		HealthCheckConfig: &api.HealthCheckConfig{Endpoint: "/health", Interval: 1, Timeout: 1, Retries: 3},
+		HealthCheckConfig: &api.HealthCheckConfig{Endpoint: "/health", Interval: 1, Timeout: 1, Retries: 10},
 		RuntimeConfig:     &api.RuntimeConfig{StopTimeout: 5},
 	})
 	if err != nil {

@@ -72,7 +72,7 @@ func TestDrops(t *testing.T) {
 
 // service takes one service through all rounds.
 func (d *drops) service(t *testing.T, name string) {
-	definition := d.define(t, name, "v1", patientChecks)
+	definition := d.define(t, name, "v1")
 	d.completed(t, d.ask(t, definition.ID, d.lossless("", 2)))
 	s := &caller{load: d.load, host: name + ".staging.localhost"}
 	d.load.on(t, s.host)
@@ -104,10 +104,6 @@ func (d *drops) service(t *testing.T, name string) {
 		}
 	}
 }
-
-// patientChecks forgive an instance more failures than other tests need, which use
-// machine at the same time.
-func patientChecks(r *api.CreateDefinitionRequest) { r.HealthCheckConfig.Retries = 10 }
 
 // lossless asks for a rollout that lets requests end, however slow they are.
 func (d *drops) lossless(strategy string, replicas int) api.DeployRequest {
@@ -203,7 +199,7 @@ type killing struct {
 // What it had not begun to answer, and may be repeated, another one answers.
 func TestKilledInstance(t *testing.T) {
 	f := start(t)
-	definition := f.define(t, "shop", "v1", patientChecks)
+	definition := f.define(t, "shop", "v1")
 	f.deploy(t, definition.ID, 3)
 	l := newLoad(t, f.Traffic)
 	l.on(t, "shop.staging.localhost")

@@ -37,7 +37,8 @@ func start(t testing.TB) *fixture {
 	return f
 }
 
-// define creates a definition of the demo application in a version.
+// define creates a definition of the demo application in a version. Its checks
+// forgive what comes of a machine on which other tests run.
 func (f *fixture) define(t testing.TB, name, version string, change ...func(*api.CreateDefinitionRequest)) api.Definition {
 	t.Helper()
 	repository, tag, _ := strings.Cut(testenv.DemoImage(t, version), ":")
@@ -46,7 +47,7 @@ func (f *fixture) define(t testing.TB, name, version string, change ...func(*api
 		ResourceLimits:    api.ResourceLimits{CPU: "500m", Memory: "64Mi"},
 		ScalingConfig:     api.ScalingConfig{MinReplicas: 1, MaxReplicas: 100},
 		NetworkConfig:     &api.NetworkConfig{Ports: []int{8080}},
-		HealthCheckConfig: &api.HealthCheckConfig{Endpoint: "/health", Interval: 1, Timeout: 1, Retries: 3},
+		HealthCheckConfig: &api.HealthCheckConfig{Endpoint: "/health", Interval: 1, Timeout: 1, Retries: 10},
 		RuntimeConfig:     &api.RuntimeConfig{StopTimeout: 5},
 	}
 	for _, c := range change {
@@ -328,12 +329,30 @@ func TestRepair(t *testing.T) {
 	t.Run("running containers survive the daemon", func(t *testing.T) {
 		now := f.instances(t, d.ID)[0]
 		f.Stop()
+		stray := f.stray(t)
 		f.Start(t)
+		// It tells of the stray when it has compared all rows with the engine, and
+		// what comes of that for the definition is done before the next rollout is.
+		eventually(t, "the daemon has looked at what runs", func() bool { return strings.Contains(f.Log(), "container="+stray) })
+		f.deploy(t, d.ID, 1)
 		i := runsAgain(t, func(api.Instance) bool { return true })
 		if i.ContainerID != now.ContainerID || i.RestartCount != now.RestartCount {
 			t.Errorf("a restart of the daemon touched the container: %+v, then %+v", now, i)
 		}
 	})
+}
+
+// stray makes a container of the installation that no instance stands for, and
+// returns its name.
+func (f *fixture) stray(t *testing.T) (name string) {
+	t.Helper()
+	installation, err := f.Installation(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	name = "stray-" + client.NewIdempotencyKey()
+	docker(t, "create", "--name", name, "--label", "wedsync.installation="+installation, testenv.DemoImage(t, "v1"))
+	return name
 }
 
 func TestActions(t *testing.T) {

@@ -13,10 +13,10 @@ import (
 var checks = map[string]api.HealthCheckConfig{
 	"http": {
 		Endpoint: "/health", ExpectedStatus: []string{"200"}, Headers: map[string]string{"Host": "shop.example.com"},
-		Interval: 1, Timeout: 1, Retries: 1, Rise: 2,
+		Interval: 5, Timeout: 5, Retries: 3, Rise: 2,
 	},
-	"tcp":     {Type: "tcp", Interval: 1, Timeout: 1, Retries: 1},
-	"command": {Type: "command", Command: []string{"/demo-app", "check"}, Interval: 5, Timeout: 5, Retries: 1},
+	"tcp":     {Type: "tcp", Interval: 5, Timeout: 5, Retries: 3},
+	"command": {Type: "command", Command: []string{"/demo-app", "check"}, Interval: 5, Timeout: 5, Retries: 3},
 	"image":   {Type: "image", Interval: 5, Timeout: 5},
 }
 
@@ -35,7 +35,11 @@ func checkedBy(t *testing.T, kind string, options ...testenv.ImageOption) func(*
 	}
 }
 
-// TestHealthChecks deploys what passes and what fails each type of check.
+// hasty has the first failure that counts condemn.
+func hasty(r *api.CreateDefinitionRequest) { r.HealthCheckConfig.Retries = 1 }
+
+// TestHealthChecks deploys what passes and what fails each type of check. What
+// fails is condemned by the first failure that counts, an interval after the start.
 func TestHealthChecks(t *testing.T) {
 	f := start(t)
 	for kind := range checks {
@@ -63,14 +67,14 @@ func TestHealthChecks(t *testing.T) {
 			r.ImageName, r.ImageTag, _ = strings.Cut(testenv.DemoImage(t, "v1"), ":")
 		}, "the image has no HEALTHCHECK"},
 		"command that hangs": {[]testenv.ImageOption{testenv.Hanging()}, func(r *api.CreateDefinitionRequest) {
-			r.HealthCheckConfig.Interval, r.HealthCheckConfig.Timeout = 1, 1
-		}, "has not ended within 1 s"},
+			r.HealthCheckConfig.Interval, r.HealthCheckConfig.Timeout = 3, 3 // of the second check, as the first begins too soon to count
+		}, "has not ended within 3 s"},
 	}
 	for name, tt := range ill {
 		t.Run(name+" fails", func(t *testing.T) {
 			t.Parallel()
 			kind, _, _ := strings.Cut(name, " ")
-			d := f.define(t, "ill-"+strings.ReplaceAll(name, " ", "-"), "v1", checkedBy(t, kind, tt.options...), tt.change)
+			d := f.define(t, "ill-"+strings.ReplaceAll(name, " ", "-"), "v1", checkedBy(t, kind, tt.options...), hasty, tt.change)
 			accepted, err := f.client.Deploy(t.Context(), d.ID, quick("", 1))
 			if err != nil {
 				t.Fatal(err)
@@ -90,7 +94,9 @@ func TestHealthChecks(t *testing.T) {
 func TestUnhealthyIsRestarted(t *testing.T) {
 	f := start(t)
 	once := testenv.Flapping("+" + strings.Repeat("-", 500))
-	d := f.define(t, "api", "v1", checkedBy(t, "http", once), func(r *api.CreateDefinitionRequest) { r.HealthCheckConfig.Rise = 1 })
+	d := f.define(t, "api", "v1", checkedBy(t, "http", once), hasty, func(r *api.CreateDefinitionRequest) {
+		r.HealthCheckConfig.Interval, r.HealthCheckConfig.Timeout, r.HealthCheckConfig.Rise = 2, 2, 1
+	})
 	f.deploy(t, d.ID, 1)
 	first := f.instances(t, d.ID)[0]
 	now := func() api.Instance {
@@ -106,23 +112,24 @@ func TestUnhealthyIsRestarted(t *testing.T) {
 	eventually(t, "the instance is in a crash loop", func() bool { return now().CurrentStatus == api.InstanceFailed })
 	loop := now()
 	if loop.RestartCount != 4 || loop.ContainerID != first.ContainerID ||
-		!strings.Contains(loop.ErrorMessage, "crash loop: 5 failures within 10m0s") || !strings.Contains(loop.ErrorMessage, "status 503") {
+		!strings.Contains(loop.ErrorMessage, "crash loop: 5 failures within 10m0s") || !strings.Contains(loop.ErrorMessage, "is unhealthy: ") {
 		t.Errorf("after %d restarts: %s", loop.RestartCount, loop.ErrorMessage)
 	}
 	if running := docker(t, "ps", "--quiet", "--no-trunc", "--filter", "id="+first.ContainerID); len(running) != 0 {
 		t.Error("the container of a crash loop still runs")
 	}
-	reasons := 0
+	reasons, said := 0, false
 	for e, err := range f.client.AllEvents(t.Context(), api.ListEventsOptions{InstanceID: first.ID, EventType: "failed"}) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(e.ErrorMessage, "is unhealthy: GET /health on port 8080: status 503") {
+		if strings.Contains(e.ErrorMessage, "is unhealthy: GET /health on port 8080: ") {
 			reasons++
 		}
+		said = said || strings.Contains(e.ErrorMessage, "GET /health on port 8080: status 503")
 	}
-	if reasons != 6 { // each of five, and the loop
-		t.Errorf("%d events say why, want 6", reasons)
+	if reasons != 6 || !said { // each of five, and the loop
+		t.Errorf("%d events say why, want 6; the status among them: %v", reasons, said)
 	}
 	if _, err := f.client.Act(t.Context(), first.ID, api.ActionRequest{Action: api.ActionStart, Reason: "mended"}); err != nil {
 		t.Fatal(err)

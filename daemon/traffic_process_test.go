@@ -113,6 +113,7 @@ func TestBalancerApart(t *testing.T) {
 		return askOnce(http.DefaultTransport, http.MethodGet, "http://"+f.Traffic+"/version", "api.staging.localhost", "") == nil
 	})
 
+	http.DefaultClient.CloseIdleConnections() // which the balancer that is replaced would wait for
 	v := keepAsking(t, f.Traffic, "api", 8)
 	v.more(t, 200)
 	f.Kill()

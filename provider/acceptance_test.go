@@ -66,7 +66,7 @@ resource "wedsync_container_definition" "api" {
   resource_limits     = { cpu = "500m", memory = "64Mi" }
   scaling_config      = { min_replicas = 1, max_replicas = 5 }
   network_config      = { ports = [8080], internal_networks = [wedsync_network.app.network_name] }
-  health_check_config = { endpoint = "/health", interval = 1, timeout = 1, retries = 5 }
+  health_check_config = { endpoint = "/health", interval = 1, timeout = 1, retries = 9 }
   runtime_config      = { user = "10001:10001", read_only_root_filesystem = true, stop_timeout = 5 }
 }
 
@@ -148,7 +148,7 @@ func (a *acceptance) loseOne() {
 	a.t.Helper()
 	lost := a.before[0]
 	a.docker("rm", "--force", lost)
-	ctx, cancel := context.WithTimeout(a.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(a.t.Context(), 3*time.Minute)
 	defer cancel()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()

@@ -162,7 +162,9 @@ func TestDeploymentSuperseded(t *testing.T) {
 // being rolled out. So it is a warning, and the next plan takes up waiting.
 func TestFirstDeploymentTimesOut(t *testing.T) {
 	rt := startRolloutTest(t, "slow")
-	said(t, rt.applies(`{"timeouts": {"create": "50ms"}}`), tfprotov6.DiagnosticSeverityWarning,
+	diags := rt.applies(`{"timeouts": {"create": "1s"}}`)
+	rt.asked(1)
+	said(t, diags, tfprotov6.DiagnosticSeverityWarning,
 		"Deployment still in progress", "Deployment "+rt.f.deployments[0].ID+` goes on in the daemon (at "await_healthy", step 1 of 2)`, "Raise the timeouts")
 	rt.state(map[string]string{"deployment_id": rt.f.deployments[0].ID, "deployment_status": "in_progress"})
 	rt.f.released = true

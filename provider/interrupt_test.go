@@ -82,7 +82,7 @@ func TestPostcondition(t *testing.T) {
 		useDaemon(t, f.URL, fakeToken)
 		w := newWorkspace(t, provider)
 		w.write(deployedConfig("slow", `
-  timeouts = { create = "100ms" }
+  timeouts = { create = "1s" }
 
   lifecycle {
     postcondition {

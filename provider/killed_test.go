@@ -45,7 +45,7 @@ func TestAccDaemonKilled(t *testing.T) {
 
 // killDuringRollout waits for a deployment in progress, kills the daemon and starts it again.
 func (a *acceptance) killDuringRollout(daemon *testenv.DaemonHandle) {
-	ctx, cancel := context.WithTimeout(a.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(a.t.Context(), 3*time.Minute)
 	defer cancel()
 	if _, err := rolloutBegins(ctx, a.client); err != nil {
 		a.t.Error(err)

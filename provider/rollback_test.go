@@ -25,10 +25,10 @@ func (a *acceptance) badRollouts(registry string) []badRollout {
 	const waits, log = "step await_healthy, instance ", "| time="
 	return []badRollout{
 		{"crash", a.tag("v2", testenv.Crashing()), "null", quick, true, []string{waits, "exit code 1", log, "CRASH_AFTER"}},
-		{"unhealthy", a.tag("v2", testenv.Unhealthy()), "null", quick, true, []string{waits, "health check:", "503", log}},
+		{"unhealthy", a.tag("v2", testenv.Unhealthy()), "null", quick, true, []string{waits, "health check:", log}},
 		{"image-missing", "nowhere", strconv.Quote(registry), quick, false, []string{registry, "has no image"}},
 		{"out-of-memory", a.tag("v2", testenv.Leaking(512)), "null", quick, true, []string{waits, "exit code 137", "memory", log}},
-		{"slow-start", a.tag("v2", testenv.SlowStart(2*time.Second)), "null",
+		{"slow-start", a.tag("v2", testenv.SlowStart(5*time.Second)), "null",
 			`rollout_config = { min_healthy_time = 11, healthy_deadline = 12, progress_deadline = 30 }`, true,
 			[]string{waits, "has not been healthy for 11s within 12s of its start", log}},
 	}

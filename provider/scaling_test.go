@@ -37,14 +37,20 @@ func (a *acceptance) scaled(tag, greeting, replicas, lines string) string {
 }
 
 // scaleTo changes the number of replicas as the autoscaler does, and plans in the
-// middle of it and afterwards.
+// middle of it, where it is held, and afterwards.
 func (a *acceptance) scaleTo(w workspace, replicas int) {
 	a.t.Helper()
 	accepted, err := a.client.Scale(a.t.Context(), api.ManualScaleRequest{DefinitionID: a.definition().ID, Environment: "staging", TargetReplicas: replicas})
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	if _, err := a.client.PauseDeployment(a.t.Context(), accepted.DeploymentID, api.CommandRequest{}); err != nil {
+		a.t.Fatal(err)
+	}
 	w.unchanged("in the middle of a scaling")
+	if _, err := a.client.ResumeDeployment(a.t.Context(), accepted.DeploymentID, api.CommandRequest{}); err != nil {
+		a.t.Fatal(err)
+	}
 	if _, err := a.client.WaitDeployment(a.t.Context(), accepted.DeploymentID, client.WaitOptions{}); err != nil {
 		a.t.Fatal(err)
 	}

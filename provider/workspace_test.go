@@ -124,7 +124,7 @@ func (w workspace) interrupted(c *client.Client) (id, text string) {
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 3*time.Minute)
 	defer cancel()
 	id, unmet := rolloutBegins(ctx, c)
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
 )
 
 func containsFold(s, part string) bool {
@@ -64,7 +65,7 @@ func TestEnsureContainerSetsWhatTheEngineEnforces(t *testing.T) {
 
 func TestContainerServesWithinItsLimits(t *testing.T) {
 	e := newEngine(t)
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	id := run(t, e, demo(t, e, "staging", func(s *fleet.ContainerSpec) {
 		s.Spec.Runtime.ReadOnlyRootFilesystem = true
 		s.Instance.Ports = map[int]int{8080: port}
@@ -142,9 +143,9 @@ func TestEnsureContainerRefusesForeignName(t *testing.T) {
 
 func TestEnsureContainerReplacesOneWithOtherPorts(t *testing.T) {
 	e := newEngine(t)
-	s := demo(t, e, "staging", func(s *fleet.ContainerSpec) { s.Instance.Ports = map[int]int{8080: freePort(t)} })
+	s := demo(t, e, "staging", func(s *fleet.ContainerSpec) { s.Instance.Ports = map[int]int{8080: testenv.FreePort(t)} })
 	first := ensure(t, e, s)
-	s.Instance.Ports = map[int]int{8080: freePort(t)}
+	s.Instance.Ports = map[int]int{8080: testenv.FreePort(t)}
 	second := ensure(t, e, s)
 	if first == second {
 		t.Error("kept the container whose port is taken")

@@ -84,6 +84,7 @@ func TestEveryMethodWithoutEngine(t *testing.T) {
 
 // An engine that accepts connections and never answers must not hang a caller.
 func TestHungEngineIsBounded(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

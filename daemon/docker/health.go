@@ -52,22 +52,15 @@ func (e *Engine) RunCommand(ctx context.Context, containerID string, command []s
 		return fleet.CommandResult{Missing: true, Output: missing.text}, nil
 	}
 	if err != nil {
-		e.endUnheard(ctx, containerID, made.ID)
+		if lost(err) { // the engine may have begun it all the same, or be about to
+			_, _ = e.endLate(ctx, containerID, made.ID)
+		}
 		return fleet.CommandResult{}, e.translate(ctx, "start command", err)
 	}
 	defer func() { _ = stream.Close() }()
 	var out head
 	_, _ = stdcopy.StdCopy(&out, &out, stream) // it ends with the command, with the context, or with the engine, which the next call tells
 	return e.commandResult(ctx, containerID, made.ID, out.String())
-}
-
-// endUnheard ends a command of which it is not known whether the engine has begun it.
-func (e *Engine) endUnheard(ctx context.Context, containerID, id string) {
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
-	defer cancel()
-	if found, err := e.client.ContainerExecInspect(after, id); err == nil && found.Running {
-		e.endCommand(after, containerID, found)
-	}
 }
 
 // missingError is what the engine says of a command that the container cannot run.
@@ -142,12 +135,9 @@ func (h *head) Write(p []byte) (int, error) {
 // commandResult tells what has become of a command whose output has ended, or
 // whose time has run out.
 func (e *Engine) commandResult(ctx context.Context, containerID, id, output string) (fleet.CommandResult, error) {
-	found, err := e.awaitCommand(ctx, id)
-	if err != nil && ctx.Err() != nil {
-		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
-		defer cancel()
-		if found, err = e.client.ContainerExecInspect(after, id); err == nil && found.Running {
-			e.endCommand(after, containerID, found)
+	found, err := e.awaitCommand(ctx, id, hasEnded)
+	if ctx.Err() != nil && (err != nil || !hasEnded(found)) {
+		if found, err = e.endLate(ctx, containerID, id); err == nil && found.Running {
 			return fleet.CommandResult{TimedOut: true, Output: output}, nil
 		}
 	}
@@ -160,19 +150,44 @@ func (e *Engine) commandResult(ctx context.Context, containerID, id, output stri
 	return fleet.CommandResult{ExitCode: found.ExitCode, Missing: strings.HasPrefix(output, cannotExec), Output: output}, nil
 }
 
-// awaitCommand waits until a command has ended, which the engine may notice a
-// little after its output did.
-func (e *Engine) awaitCommand(ctx context.Context, id string) (container.ExecInspect, error) {
+// endLate ends a command whose time has run out and returns how it was found. One
+// that the engine has not begun yet is waited for: the engine cannot be told to
+// forget it.
+func (e *Engine) endLate(ctx context.Context, containerID, id string) (container.ExecInspect, error) {
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	defer cancel()
+	found, err := e.awaitCommand(after, id, hasBegun)
+	if err == nil && found.Running {
+		e.endCommand(after, containerID, found)
+	}
+	return found, err
+}
+
+// hasBegun reports whether the engine knows a command's process, or will not begin it any more.
+func hasBegun(x container.ExecInspect) bool { return x.Pid != 0 || hasEnded(x) }
+
+// hasEnded reports whether a command has ended, or could not be begun.
+func hasEnded(x container.ExecInspect) bool { return !x.Running && (x.Pid != 0 || x.ExitCode != 0) }
+
+// awaitCommand waits until what the engine says of a command is as wanted, which
+// may be a little after the command's output has ended, and returns the last that
+// it said when ctx ends before.
+func (e *Engine) awaitCommand(ctx context.Context, id string, wanted func(container.ExecInspect) bool) (container.ExecInspect, error) {
 	ticker := time.NewTicker(endPause)
 	defer ticker.Stop()
+	var last container.ExecInspect
 	for {
 		found, err := e.client.ContainerExecInspect(ctx, id)
-		if err != nil || !found.Running {
+		switch {
+		case err != nil && ctx.Err() != nil && last.ExecID != "":
+			return last, nil
+		case err != nil || wanted(found):
 			return found, err
 		}
+		last = found
 		select {
 		case <-ctx.Done():
-			return found, ctx.Err()
+			return last, nil
 		case <-ticker.C:
 		}
 	}
@@ -209,7 +224,7 @@ func (e *Engine) forgetCommand(containerID string) {
 // ended; one that has not is remembered.
 func (e *Engine) endCommand(ctx context.Context, containerID string, x container.ExecInspect) bool {
 	if !e.unkind && e.ownsProcess(ctx, containerID, x.Pid) && syscall.Kill(-x.Pid, syscall.SIGKILL) == nil {
-		if found, err := e.awaitCommand(ctx, x.ExecID); err == nil && !found.Running {
+		if found, err := e.awaitCommand(ctx, x.ExecID, hasEnded); err == nil && !found.Running {
 			e.forgetCommand(containerID)
 			return true
 		}

@@ -1,11 +1,15 @@
 package docker
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,7 +38,40 @@ func ask(t *testing.T, e *Engine, id string, bound time.Duration, command ...str
 	return e.RunCommand(ctx, id, command)
 }
 
+// askInVain runs the demo program's check in a container where it hangs, and gives
+// it up when it runs beside the first process.
+func askInVain(t *testing.T, e *Engine, id string) {
+	t.Helper()
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	type answer struct {
+		result fleet.CommandResult
+		err    error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		result, err := e.RunCommand(ctx, id, []string{demoProgram, "check"})
+		answered <- answer{result, err}
+	}()
+	await(t, "the command runs", func() bool { return len(answered) > 0 || len(processes(t, e, id)) == 2 })
+	giveUp()
+	if got := <-answered; got.err != nil || !got.result.TimedOut {
+		t.Fatalf("got %+v, %v; want it out of time", got.result, got.err)
+	}
+}
+
+// processes are those that run in a container.
+func processes(t *testing.T, e *Engine, id string) [][]string {
+	t.Helper()
+	list, err := e.client.ContainerTop(t.Context(), id, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list.Processes
+}
+
 func TestRunCommand(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	environment := "staging"
 	well := run(t, e, demo(t, e, environment))
@@ -68,20 +105,14 @@ func TestRunCommand(t *testing.T) {
 // TestRunCommandEndsWhatHangs: the command whose time has run out is gone from the
 // container, and the next one runs.
 func TestRunCommandEndsWhatHangs(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	id := run(t, e, demo(t, e, "staging", withVariable("HANG", "true")))
 	awaitLog(t, e, id, "serving")
 	for range 2 {
-		got, err := ask(t, e, id, 500*time.Millisecond, demoProgram, "check")
-		if err != nil || !got.TimedOut {
-			t.Fatalf("got %+v, %v; want it out of time", got, err)
-		}
-		list, err := e.client.ContainerTop(t.Context(), id, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(list.Processes) != 1 {
-			t.Errorf("in the container run %v, want its first process alone", list.Processes)
+		askInVain(t, e, id)
+		if left := processes(t, e, id); len(left) != 1 {
+			t.Errorf("in the container run %v, want its first process alone", left)
 		}
 	}
 }
@@ -89,24 +120,19 @@ func TestRunCommandEndsWhatHangs(t *testing.T) {
 // TestRunCommandBeginsNoOtherBesideOneThatHangs has an engine whose processes this
 // one cannot end, like one on another machine.
 func TestRunCommandBeginsNoOtherBesideOneThatHangs(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	id := run(t, e, demo(t, e, "staging", withVariable("HANG", "true")))
 	awaitLog(t, e, id, "serving")
 	e.unkind = true
-	if got, err := ask(t, e, id, 500*time.Millisecond, demoProgram, "check"); err != nil || !got.TimedOut {
-		t.Fatalf("got %+v, %v; want it out of time", got, err)
-	}
+	askInVain(t, e, id)
 	for range 2 {
 		if got, err := ask(t, e, id, patience, demoProgram, "check"); err != nil || !got.Busy {
 			t.Fatalf("got %+v, %v; want it busy", got, err)
 		}
 	}
-	list, err := e.client.ContainerTop(t.Context(), id, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(list.Processes) != 2 {
-		t.Errorf("in the container run %v, want one command beside its first process", list.Processes)
+	if left := processes(t, e, id); len(left) != 2 {
+		t.Errorf("in the container run %v, want one command beside its first process", left)
 	}
 	e.unkind = false
 	await(t, "the command that hangs is ended and another one runs", func() bool {
@@ -117,6 +143,7 @@ func TestRunCommandBeginsNoOtherBesideOneThatHangs(t *testing.T) {
 
 // TestRunCommandErrors: what says nothing about the container's health is an error.
 func TestRunCommandErrors(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	stopped := ensure(t, e, demo(t, e, "staging"))
 	if got, err := ask(t, e, stopped, patience, demoProgram, "check"); err == nil {
@@ -138,6 +165,7 @@ func TestRunCommandErrors(t *testing.T) {
 }
 
 func TestImageHealth(t *testing.T) {
+	t.Parallel()
 	e := newEngine(t)
 	environment := "staging"
 	goesByImage := func(s *fleet.ContainerSpec) { s.Spec.HealthCheck = &fleet.HealthCheck{Type: grammar.HealthImage} }
@@ -176,39 +204,56 @@ func TestImageHealth(t *testing.T) {
 	})
 }
 
-// TestRunCommandWhoseStartIsSlow: a command that the engine began, but said so too late,
-// is not left behind.
+// TestRunCommandWhoseStartIsSlow: a command that the engine begins only after it was
+// given up is not left behind.
 func TestRunCommandWhoseStartIsSlow(t *testing.T) {
+	t.Parallel()
 	installation := testenv.Installation(t)
-	began := make(chan struct{})
+	asked, looked := make(chan string, 1), make(chan struct{})
+	var once sync.Once
 	host := testenv.EngineProxy(t, func(w http.ResponseWriter, r *http.Request, engine http.Handler) {
-		if r.Method != http.MethodPost || !strings.Contains(r.URL.Path, "/exec/") || !strings.HasSuffix(r.URL.Path, "/start") {
+		switch {
+		case !strings.Contains(r.URL.Path, "/exec/"):
 			engine.ServeHTTP(w, r)
-			return
+		case strings.HasSuffix(r.URL.Path, "/start"):
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				panic(http.ErrAbortHandler)
+			}
+			asked <- path.Base(path.Dir(r.URL.Path))
+			<-r.Context().Done()
+			late := r.Clone(context.WithoutCancel(r.Context()))
+			late.Body = io.NopCloser(bytes.NewReader(body))
+			go func() {
+				<-looked
+				defer func() { _ = recover() }() // as the answer's recipient has gone
+				engine.ServeHTTP(httptest.NewRecorder(), late)
+			}()
+			panic(http.ErrAbortHandler)
+		default: // a look at what has become of it
+			engine.ServeHTTP(w, r)
+			if strings.HasSuffix(r.URL.Path, "/json") {
+				once.Do(func() { close(looked) })
+			}
 		}
-		request := r.Clone(context.WithoutCancel(r.Context()))
-		go func() {
-			defer close(began)
-			defer func() { _ = recover() }() // as the answer's recipient has gone
-			engine.ServeHTTP(httptest.NewRecorder(), request)
-		}()
-		<-r.Context().Done()
-		panic(http.ErrAbortHandler)
 	})
 	e := engineAt(t, host, installation)
 	id := run(t, e, demo(t, e, "staging", withVariable("HANG", "true")))
 	awaitLog(t, e, id, "serving")
-	got, err := ask(t, e, id, 2*time.Second, demoProgram, "check")
-	wantKind(t, err, fleet.ErrUnavailable)
-	if got.TimedOut {
-		t.Errorf("got %+v of a command that the engine was slow to begin", got)
+	ctx, giveUp := context.WithCancel(t.Context())
+	var command string
+	go func() {
+		command = <-asked
+		giveUp()
+	}()
+	if got, err := e.RunCommand(ctx, id, []string{demoProgram, "check"}); !errors.Is(err, context.Canceled) || got.TimedOut {
+		t.Errorf("got %+v, %v of a command that the engine was slow to begin", got, err)
 	}
-	list, err := e.client.ContainerTop(t.Context(), id, nil)
-	if err != nil {
-		t.Fatal(err)
+	await(t, "the engine has begun it", func() bool {
+		found, err := e.client.ContainerExecInspect(t.Context(), command)
+		return err == nil && found.Pid != 0
+	})
+	if left := processes(t, e, id); len(left) != 1 {
+		t.Errorf("in the container run %v, want its first process alone", left)
 	}
-	if len(list.Processes) != 1 {
-		t.Errorf("in the container run %v, want its first process alone", list.Processes)
-	}
-	<-began
 }

@@ -96,7 +96,7 @@ func TestTagMoves(t *testing.T) {
 	if want := r.Reference("app@") + second; moved != want {
 		t.Errorf("always: pinned %s, want %s", moved, want)
 	}
-	port := freePort(t)
+	port := testenv.FreePort(t)
 	s := newSpec(t, "staging", func(s *fleet.ContainerSpec) {
 		s.Instance.ImageDigest, s.Instance.Ports = old, map[int]int{8080: port}
 	})

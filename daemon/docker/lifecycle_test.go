@@ -13,16 +13,6 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/internal/testenv"
 )
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 func TestLifecycle(t *testing.T) {
 	e := newEngine(t)
 	s := demo(t, e, "staging")
@@ -147,7 +137,7 @@ func TestStartOnTakenPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer foreign.Close()
-	first := run(t, e, demo(t, e, "staging", func(s *fleet.ContainerSpec) { s.Instance.Ports = map[int]int{8080: freePort(t)} }))
+	first := run(t, e, demo(t, e, "staging", func(s *fleet.ContainerSpec) { s.Instance.Ports = map[int]int{8080: testenv.FreePort(t)} }))
 	tests := map[string]int{
 		"foreign process":   foreign.Addr().(*net.TCPAddr).Port,
 		"another container": inspect(t, e, first).Ports[8080],

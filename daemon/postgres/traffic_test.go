@@ -381,56 +381,36 @@ func TestLoads(t *testing.T) {
 
 // TestTrafficChanges: what decides where requests go is told when it changes.
 func TestTrafficChanges(t *testing.T) {
-	s, _ := open(t)
-	changes := s.TrafficChanges(t.Context())
+	s, db := open(t)
 	d := deploymentIn(t, s, "staging")
 	i := added(t, s, newInstance(d, 1))[0]
 	running(t, s, i.ID, testTime)
-	// The connection that listens may come after the first change: tell until it is heard.
-	await := func(what string, do func()) {
+	changes := s.TrafficChanges(t.Context())
+	listening(t, db.OwnerURL)
+	// Each tells once, as it is one transaction: nothing is left over for the next.
+	told := func(what string) {
 		t.Helper()
-		deadline := time.After(20 * time.Second)
-		for {
-			do()
-			select {
-			case <-changes:
-				return
-			case <-time.After(50 * time.Millisecond):
-			case <-deadline:
-				t.Fatalf("%s: nobody was told", what)
-			}
-		}
+		receive(t, what, changes)
 	}
-	flip := func(f func(*fleet.Instance, bool)) func() {
-		on := false
-		return func() { on = !on; changed(t, s, i.ID, func(i *fleet.Instance) { f(i, on) }) }
+	changed(t, s, i.ID, func(i *fleet.Instance) { i.Health = fleet.HealthHealthy })
+	told("a verdict")
+	if _, err := s.SetWeight(system(t), "api", i.ID, 7, ""); err != nil {
+		t.Fatal(err)
 	}
-	await("a verdict", flip(func(i *fleet.Instance, on bool) {
-		i.Health = map[bool]fleet.Health{true: fleet.HealthHealthy, false: fleet.HealthUnhealthy}[on]
-	}))
-	weight := 0
-	await("a weight", func() {
-		weight++
-		if _, err := s.SetWeight(system(t), "api", i.ID, weight, ""); err != nil {
-			t.Fatal(err)
-		}
-	})
-	await("draining", flip(func(i *fleet.Instance, on bool) {
-		i.DrainingSince = map[bool]*time.Time{true: &testTime, false: nil}[on]
-	}))
-	await("a share", func() {
-		weight++
-		_, err := s.UpdateDeployment(system(t), d.ID, func(d *fleet.Deployment) ([]fleet.Event, error) {
-			d.State.Weight = new(weight)
-			return nil, nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	})
-	await("a route", func() {
-		if err := s.DeleteRoute(system(t), createRoute(t, s, routeOf("shop")).ID); err != nil {
-			t.Fatal(err)
-		}
-	})
+	told("a weight")
+	changed(t, s, i.ID, func(i *fleet.Instance) { i.DrainingSince = &testTime })
+	told("draining")
+	if _, err := s.UpdateDeployment(system(t), d.ID, func(d *fleet.Deployment) ([]fleet.Event, error) {
+		d.State.Weight = new(8)
+		return nil, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	told("a share")
+	r := createRoute(t, s, routeOf("shop"))
+	told("a new route")
+	if err := s.DeleteRoute(system(t), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	told("a route that is gone")
 }

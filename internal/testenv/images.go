@@ -103,10 +103,10 @@ func WithEntrypoint(program string) ImageOption {
 }
 
 // WithHealthcheck makes an image with a HEALTHCHECK that runs a command each
-// second and condemns at its first failure.
+// second and condemns at the third failure in a row.
 func WithHealthcheck(command ...string) ImageOption {
 	return func(v *demoVariant) {
-		v.health = &v1.HealthConfig{Test: append([]string{"CMD"}, command...), Interval: time.Second, Timeout: time.Second, Retries: 1}
+		v.health = &v1.HealthConfig{Test: append([]string{"CMD"}, command...), Interval: time.Second, Timeout: 30 * time.Second, Retries: 3}
 	}
 }
 

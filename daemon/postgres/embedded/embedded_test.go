@@ -44,6 +44,7 @@ func execute(t *testing.T, url, sql string) {
 // TestLife: a server outlives the kill of its daemon, is found by the next, ends
 // with that one, and has kept everything when it is started again.
 func TestLife(t *testing.T) {
+	t.Parallel()
 	for _, r := range runners(t) {
 		t.Run(r.name, func(t *testing.T) {
 			dir := r.dataDir(t)
@@ -93,6 +94,7 @@ func wantOwnSession(t *testing.T, c *child) {
 // TestCrash: daemon and server are killed, and the pid file that is left says
 // something misleading besides.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	for _, r := range runners(t) {
 		dir := r.dataDir(t)
 		first := r.mustStart(t, dir)
@@ -129,6 +131,7 @@ func TestCrash(t *testing.T) {
 }
 
 func TestOneDaemonAtATime(t *testing.T) {
+	t.Parallel()
 	for _, r := range runners(t) {
 		t.Run(r.name, func(t *testing.T) {
 			dir := r.dataDir(t)
@@ -155,6 +158,7 @@ func TestOneDaemonAtATime(t *testing.T) {
 }
 
 func TestLongPath(t *testing.T) {
+	t.Parallel()
 	for _, r := range runners(t) {
 		t.Run(r.name, func(t *testing.T) {
 			long := filepath.Join(r.dataDir(t), strings.Repeat("d", 100))
@@ -192,6 +196,7 @@ func TestLongPath(t *testing.T) {
 // TestClosedParents: below directories that only root may pass through, such as
 // /root, the server works all the same. For an ordinary user there are none.
 func TestClosedParents(t *testing.T) {
+	t.Parallel()
 	r := runners(t)[0]
 	closed := filepath.Join(openTempDir(t), "closed")
 	dir := filepath.Join(closed, "data")
@@ -217,6 +222,7 @@ func TestClosedParents(t *testing.T) {
 
 // TestInterruptedInit: what an initdb that was killed has left is not taken for a database.
 func TestInterruptedInit(t *testing.T) {
+	t.Parallel()
 	r := runners(t)[0]
 	dir := r.dataDir(t)
 	half := filepath.Join(dir, "postgres", "data.new", "base")
@@ -231,6 +237,7 @@ func TestInterruptedInit(t *testing.T) {
 }
 
 func TestForeignDirectory(t *testing.T) {
+	t.Parallel()
 	r := runners(t)[0]
 	dir := r.dataDir(t)
 	data := filepath.Join(dir, "postgres", "data")
@@ -248,6 +255,7 @@ func TestForeignDirectory(t *testing.T) {
 }
 
 func TestDone(t *testing.T) {
+	t.Parallel()
 	dir := runners(t)[0].dataDir(t)
 	s, err := embedded.Start(t.Context(), config(dir))
 	if err != nil {
@@ -345,6 +353,7 @@ func TestOtherVersion(t *testing.T) {
 }
 
 func TestServerThatCannotStart(t *testing.T) {
+	t.Parallel()
 	c := config(runners(t)[0].dataDir(t))
 	c.Settings["shared_buffers"] = "nonsense"
 	_, err := embedded.Start(t.Context(), c)
