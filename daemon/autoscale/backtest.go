@@ -71,7 +71,6 @@ func Backtest(r Replay) (Replayed, error) {
 	}
 	w.state = fleet.ScalingState{Range: r.Range, Policies: r.Policies}
 	result := Replayed{Highest: w.wanted, Lowest: w.wanted}
-	var used, ran time.Duration // times replicas
 	for k, p := range r.Points {
 		lasts := r.lasts(k)
 		settled := w.settle(p.At)
@@ -82,7 +81,7 @@ func Backtest(r Replay) (Replayed, error) {
 		if r.over(shared(p, p.Instances)) {
 			result.ActualOverTarget += lasts
 		}
-		ran += time.Duration(p.Instances) * lasts
+		result.ActualReplicaHours += float64(p.Instances) * lasts.Hours()
 		before := w.wanted
 		if d := w.evaluate(p.At, settled, values); d != nil {
 			result.Evaluations++
@@ -91,9 +90,8 @@ func Backtest(r Replay) (Replayed, error) {
 			}
 		}
 		result.Highest, result.Lowest = max(result.Highest, w.wanted), min(result.Lowest, w.wanted)
-		used += time.Duration(w.wanted) * lasts
+		result.ReplicaHours += float64(w.wanted) * lasts.Hours()
 	}
-	result.ReplicaHours, result.ActualReplicaHours = used.Hours(), ran.Hours()
 	return result, nil
 }
 
