@@ -13,8 +13,13 @@ import (
 // anything is changed.
 const Tolerance = 0.1
 
-// FailureHold is how long nothing is tried after a scaling has failed.
-const FailureHold = time.Minute
+// FailureHold is how long nothing is tried after a scaling has failed. It doubles with
+// each further one that fails in a row, up to LongestFailureHold, so that what can
+// never succeed is not tried for ever.
+const (
+	FailureHold        = time.Minute
+	LongestFailureHold = 30 * time.Minute
+)
 
 // Verdict is what an evaluation came to: rows to write and changes to make. Its
 // decisions lack the identifiers that the store gives them.
@@ -105,7 +110,7 @@ func decideReplicas(now time.Time, s fleet.ScalingState, v *Verdict) {
 	if len(horizontal) == 0 && !slices.ContainsFunc(windows, func(w window) bool { return w.open }) {
 		wishes = append(wishes, restWish(bounds))
 	}
-	trails := trailsOf(s, wishes)
+	trails := trailsOf(s, wishes, bounds.most)
 	v.Recommendations, v.Recommended = remember(now, s, largest(trails).value, longestWindow(horizontal))
 	for _, t := range trails {
 		t.stabilize(now, v.Recommendations)
@@ -118,7 +123,7 @@ func decideReplicas(now time.Time, s fleet.ScalingState, v *Verdict) {
 		}
 	}
 	t.bound(bounds)
-	t.failed(now, s.FailedAt)
+	t.failed(now, s.Failure)
 	t.busy(s)
 	v.Decision = t.decision(now, s, wishes)
 	v.Replicas, v.Scale = t.value, t.value != s.Replicas

@@ -61,8 +61,8 @@ type ScalingState struct {
 	Instances []ScalingInstance
 	// Changes are the latest changes of the number of replicas, oldest first.
 	Changes []ReplicaChange
-	// FailedAt is when a scaling last failed, if no other has completed since.
-	FailedAt *time.Time
+	// Failure is the last scaling, if it has failed and no user has deployed since.
+	Failure *ScalingFailure
 	// Recommendations are what was recommended lately, oldest first.
 	Recommendations []Recommendation
 	// Limits are what a replica may use at present, and Resized when that was last changed.
@@ -93,6 +93,18 @@ type ReplicaChange struct {
 	At            time.Time
 	Before, After int
 }
+
+// ScalingFailure is a scaling that has failed.
+type ScalingFailure struct {
+	DeploymentID string
+	At           time.Time
+	// InARow is how many have failed since one succeeded or a user deployed, with this
+	// one; MostFailures of more.
+	InARow int
+}
+
+// MostFailures is up to how many failures in a row are counted.
+const MostFailures = 6
 
 // Recommendation is the highest number of replicas that was recommended from a moment on
 // until the next one.

@@ -22,7 +22,7 @@ func (s *Store) ScalingStates(ctx context.Context, now time.Time, fresh fleet.Fr
 			byWorkload[states[k].Workload] = &states[k]
 		}
 		for _, load := range []func(context.Context, map[fleet.Workload]*fleet.ScalingState, time.Time) error{
-			t.loadPolicies, t.loadRecommendations, t.loadChanges, t.loadScalingInstances,
+			t.loadPolicies, t.loadRecommendations, t.loadChanges, t.loadFailures, t.loadScalingInstances,
 		} {
 			if err := load(ctx, byWorkload, now); err != nil {
 				return err
@@ -113,12 +113,21 @@ func (t *transaction) loadChanges(ctx context.Context, states map[fleet.Workload
 			state.Changes = append(state.Changes, fleet.ReplicaChange{At: r.StartedAt, Before: r.InstancesBefore, After: r.InstancesAfter})
 		}
 	}
-	ends, err := t.ScalingEnds(ctx)
-	for _, r := range ends {
+	return nil
+}
+
+func (t *transaction) loadFailures(ctx context.Context, states map[fleet.Workload]*fleet.ScalingState, _ time.Time) error {
+	failures, err := t.ScalingFailures(ctx, dbsqlc.ScalingFailuresParams{Most: fleet.MostFailures, System: fleet.System.ID})
+	for _, r := range failures {
 		state, ok := states[fleet.Workload{DefinitionID: r.DefinitionID, Environment: r.Environment}]
-		if ok && r.DeploymentStatus != fleet.DeploymentCompleted {
-			state.FailedAt = r.CompletedAt
+		if !ok || r.CompletedAt == nil {
+			continue
 		}
+		if state.Failure == nil {
+			state.Failure = new(fleet.ScalingFailure)
+		}
+		state.Failure.DeploymentID, state.Failure.At = r.ID, *r.CompletedAt
+		state.Failure.InARow++
 	}
 	return err
 }

@@ -324,35 +324,53 @@ func (q *Queries) ScalingChanges(ctx context.Context, since time.Time) ([]Scalin
 	return items, nil
 }
 
-const scalingEnds = `-- name: ScalingEnds :many
-SELECT DISTINCT ON (d.definition_id, d.environment) d.definition_id, d.environment, d.deployment_status, d.completed_at
+const scalingFailures = `-- name: ScalingFailures :many
+SELECT k.definition_id, k.environment, f.id, f.completed_at
 FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
-JOIN deployment_history d ON d.definition_id = k.definition_id AND d.environment = k.environment
-WHERE d.deployment_type = 'scale' AND d.deployment_status <> 'in_progress' AND d.superseded_by_id IS NULL
-ORDER BY d.definition_id, d.environment, d.id DESC
+CROSS JOIN LATERAL (
+    SELECT d.id, d.deployment_status, d.completed_at FROM deployment_history d
+    WHERE d.definition_id = k.definition_id AND d.environment = k.environment AND d.deployment_type = 'scale'
+        AND d.deployment_status <> 'in_progress' AND d.superseded_by_id IS NULL
+    ORDER BY d.started_at DESC
+    LIMIT $1::int
+) AS f
+WHERE f.deployment_status <> 'completed' AND NOT EXISTS (
+    SELECT FROM deployment_history later
+    WHERE later.definition_id = k.definition_id AND later.environment = k.environment AND later.id > f.id
+        AND later.deployment_status = 'completed' AND NOT later.is_removal
+        AND (later.deployment_type = 'scale' OR later.started_by <> $2::uuid)
+        AND later.rollback_of_id IS DISTINCT FROM f.id
+)
+ORDER BY f.id
 `
 
-type ScalingEndsRow struct {
-	DefinitionID     string
-	Environment      string
-	DeploymentStatus fleet.DeploymentStatus
-	CompletedAt      *time.Time
+type ScalingFailuresParams struct {
+	Most   int
+	System string
 }
 
-// ScalingEnds are their last scalings that ended by themselves.
-func (q *Queries) ScalingEnds(ctx context.Context) ([]ScalingEndsRow, error) {
-	rows, err := q.db.Query(ctx, scalingEnds)
+type ScalingFailuresRow struct {
+	DefinitionID string
+	Environment  string
+	ID           string
+	CompletedAt  *time.Time
+}
+
+// ScalingFailures are those of their last scalings, superseded ones apart, that have failed, oldest first, if neither
+// a scaling nor a user's deployment has succeeded since; to undo a scaling is no such deployment.
+func (q *Queries) ScalingFailures(ctx context.Context, arg ScalingFailuresParams) ([]ScalingFailuresRow, error) {
+	rows, err := q.db.Query(ctx, scalingFailures, arg.Most, arg.System)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ScalingEndsRow
+	var items []ScalingFailuresRow
 	for rows.Next() {
-		var i ScalingEndsRow
+		var i ScalingFailuresRow
 		if err := rows.Scan(
 			&i.DefinitionID,
 			&i.Environment,
-			&i.DeploymentStatus,
+			&i.ID,
 			&i.CompletedAt,
 		); err != nil {
 			return nil, err

@@ -30,13 +30,26 @@ SELECT s.* FROM scaling_states s
 JOIN (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
     ON s.definition_id = k.definition_id AND s.environment = k.environment;
 
--- ScalingEnds are their last scalings that ended by themselves.
--- name: ScalingEnds :many
-SELECT DISTINCT ON (d.definition_id, d.environment) d.definition_id, d.environment, d.deployment_status, d.completed_at
+-- ScalingFailures are those of their last scalings, superseded ones apart, that have failed, oldest first, if neither
+-- a scaling nor a user's deployment has succeeded since; to undo a scaling is no such deployment.
+-- name: ScalingFailures :many
+SELECT k.definition_id, k.environment, f.id, f.completed_at
 FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
-JOIN deployment_history d ON d.definition_id = k.definition_id AND d.environment = k.environment
-WHERE d.deployment_type = 'scale' AND d.deployment_status <> 'in_progress' AND d.superseded_by_id IS NULL
-ORDER BY d.definition_id, d.environment, d.id DESC;
+CROSS JOIN LATERAL (
+    SELECT d.id, d.deployment_status, d.completed_at FROM deployment_history d
+    WHERE d.definition_id = k.definition_id AND d.environment = k.environment AND d.deployment_type = 'scale'
+        AND d.deployment_status <> 'in_progress' AND d.superseded_by_id IS NULL
+    ORDER BY d.started_at DESC
+    LIMIT sqlc.arg('most')::int
+) AS f
+WHERE f.deployment_status <> 'completed' AND NOT EXISTS (
+    SELECT FROM deployment_history later
+    WHERE later.definition_id = k.definition_id AND later.environment = k.environment AND later.id > f.id
+        AND later.deployment_status = 'completed' AND NOT later.is_removal
+        AND (later.deployment_type = 'scale' OR later.started_by <> sqlc.arg('system')::uuid)
+        AND later.rollback_of_id IS DISTINCT FROM f.id
+)
+ORDER BY f.id;
 
 -- ScalingInstances are the replicas of such workloads that are in service, and whether they have proved themselves.
 -- name: ScalingInstances :many
