@@ -49,20 +49,6 @@ func Decide(now time.Time, s fleet.ScalingState) Verdict {
 	return v
 }
 
-// Folds reports whether next says what previous said: that nothing changes, for the
-// same reason. Such decisions are one row.
-func Folds(previous, next fleet.ScalingDecision) bool {
-	changes := func(d fleet.ScalingDecision) bool {
-		return d.Outcome != fleet.OutcomeNoChange && d.Outcome != fleet.OutcomeLimited
-	}
-	return !changes(previous) && !changes(next) &&
-		previous.DefinitionID == next.DefinitionID && previous.Environment == next.Environment &&
-		previous.Unit == next.Unit && previous.Outcome == next.Outcome &&
-		previous.PolicyID == next.PolicyID && previous.PolicyName == next.PolicyName &&
-		previous.Current == next.Current && previous.Wanted == next.Wanted &&
-		previous.Limited == next.Limited && previous.Limit == next.Limit
-}
-
 // newDecision is a decision on a workload that holds nothing but that.
 func newDecision(now time.Time, s fleet.ScalingState, unit string) fleet.ScalingDecision {
 	return fleet.ScalingDecision{

@@ -466,7 +466,6 @@ func TestFolds(t *testing.T) {
 		"outcome": func(d *fleet.ScalingDecision) { d.Outcome = fleet.OutcomeNoChange },
 		"policy":  func(d *fleet.ScalingDecision) { d.PolicyID = "other" },
 		"current": func(d *fleet.ScalingDecision) { d.Current++ },
-		"wanted":  func(d *fleet.ScalingDecision) { d.Wanted++ },
 		"limited": func(d *fleet.ScalingDecision) { d.Limited++ },
 		"limit":   func(d *fleet.ScalingDecision) { d.Limit = fleet.LimitSchedule },
 		"unit":    func(d *fleet.ScalingDecision) { d.Unit = fleet.UnitBytes },
@@ -477,6 +476,11 @@ func TestFolds(t *testing.T) {
 		if autoscale.Folds(base, other) {
 			t.Errorf("decisions of another %s fold", name)
 		}
+	}
+	more := base
+	more.Wanted++
+	if !autoscale.Folds(base, more) {
+		t.Error("more is wanted and held back by the same limit, and it is another decision")
 	}
 	scaled := base
 	scaled.Outcome = fleet.OutcomeScaledUp

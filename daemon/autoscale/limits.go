@@ -210,6 +210,13 @@ func (t *trail) keep(limit, reason string) {
 	t.reasons = append(t.reasons, reason)
 }
 
+// refused is a decision to scale that could not be begun.
+func refused(d fleet.ScalingDecision, err error) fleet.ScalingDecision {
+	d.Outcome, d.Limited, d.Limit, d.DeploymentID = fleet.OutcomeLimited, d.Current, fleet.LimitRefused, ""
+	d.Reason += fmt.Sprintf("; refused: %v; it stays at %s", err, replicas(int(d.Current)))
+	return d
+}
+
 // decision is what it came to.
 func (t *trail) decision(now time.Time, s fleet.ScalingState, wishes []wish) *fleet.ScalingDecision {
 	d := newDecision(now, s, fleet.UnitReplicas)

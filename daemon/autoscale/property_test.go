@@ -80,7 +80,7 @@ func anyState(r *rand.Rand) fleet.ScalingState {
 		}
 	}
 	if r.IntN(10) == 0 {
-		failed(time.Duration(r.IntN(120)) * time.Second, 1+r.IntN(fleet.MostFailures))(&s)
+		failed(time.Duration(r.IntN(120))*time.Second, 1+r.IntN(fleet.MostFailures))(&s)
 	}
 	if r.IntN(6) == 0 {
 		busy(r.IntN(2) == 0)(&s)

@@ -155,6 +155,7 @@ const (
 	LimitMissingMetrics       = "missing_metrics"
 	LimitDeploymentInProgress = "deployment_in_progress"
 	LimitFailedScaling        = "failed_scaling"
+	LimitRefused              = "refused"
 	LimitMinLimit             = "min_limit"
 	LimitMaxLimit             = "max_limit"
 	LimitHistory              = "short_history"
@@ -168,7 +169,7 @@ const (
 )
 
 // ScalingDecision is what one evaluation came to, with all that it went by.
-// Equal ones that follow each other are one, with a count.
+// Ones that follow each other and change nothing for the same reason are one.
 type ScalingDecision struct {
 	ID             string
 	DefinitionID   string
@@ -189,10 +190,12 @@ type ScalingDecision struct {
 	Inputs []ScalingReading
 	// DeploymentID is the deployment that was begun.
 	DeploymentID string
-	// Evaluations is how many equal evaluations this stands for, the last of them
-	// at LastEvaluatedAt.
-	Evaluations     int
-	DecidedAt       time.Time
+	// Evaluations is how many evaluations that changed nothing, for the same reason,
+	// this stands for; it says what the last of them came to.
+	Evaluations int
+	DecidedAt   time.Time
+	// LastEvaluatedAt is until when it held: the last of the evaluations, or the one
+	// that came to something else.
 	LastEvaluatedAt time.Time
 }
 
@@ -236,11 +239,13 @@ type ScalingRecord struct {
 	Limits *Resources
 }
 
-// ProlongedDecision is a decision that more evaluations came to.
+// ProlongedDecision is a decision that goes on, or has ended since.
 type ProlongedDecision struct {
-	ID   string
-	More int
-	At   time.Time
+	// ScalingDecision is the row that ID names, as its last evaluation has it.
+	ScalingDecision
+	// More evaluations came to it, and it has held until then.
+	More  int
+	Until time.Time
 }
 
 // ScalingPolicyFilter selects policies; empty fields select all.
@@ -254,7 +259,8 @@ type ScalingDecisionFilter struct {
 	Outcome                             ScalingOutcome
 	// Changes leaves out those that changed nothing.
 	Changes bool
-	// From and To select those that were in force within the time: decided before To
-	// and last evaluated at From or later.
+	// From and To select those that were in force within the time: decided at To at the
+	// latest, and not replaced by another about the same at From. Both at the same
+	// moment is what was in force then.
 	From, To *time.Time
 }

@@ -204,7 +204,13 @@ func (t *transaction) explain(ctx context.Context, r fleet.ScalingRecord) error 
 		}
 	}
 	for _, p := range r.Prolonged {
-		if err := t.ProlongDecision(ctx, dbsqlc.ProlongDecisionParams{ID: p.ID, More: p.More, At: p.At}); err != nil {
+		c := decisionColumns(p.ScalingDecision)
+		err := t.ProlongDecision(ctx, dbsqlc.ProlongDecisionParams{
+			ID: c.ID, More: p.More, Until: p.Until,
+			PolicyID: c.PolicyID, PolicyName: c.PolicyName, Outcome: c.Outcome, WantedValue: c.WantedValue,
+			LimitedBy: c.LimitedBy, Reason: c.Reason, Inputs: c.Inputs,
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -223,12 +229,12 @@ func scaledEvent(d fleet.ScalingDecision) fleet.Event {
 }
 
 // LatestDecisions implements autoscale.Store.
-func (s *Store) LatestDecisions(ctx context.Context) ([]fleet.ScalingDecision, error) {
+func (s *Store) LatestDecisions(ctx context.Context, after time.Time) ([]fleet.ScalingDecision, error) {
 	q, err := s.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := q.LatestDecisions(ctx)
+	rows, err := q.LatestDecisions(ctx, after)
 	return convertAll(rows, func(r dbsqlc.LatestDecisionsRow) fleet.ScalingDecision {
 		return scalingDecision(dbsqlc.ListScalingDecisionsRow(r))
 	}), translate("list scaling decisions", err)

@@ -114,7 +114,7 @@ func TestRecordScaling(t *testing.T) {
 	if len(got.Changes) != 1 || got.Changes[0].Before != 2 || got.Changes[0].After != 4 {
 		t.Errorf("changes %+v", got.Changes)
 	}
-	if latest, err := s.LatestDecisions(system(t)); err != nil || len(latest) != 0 {
+	if latest, err := s.LatestDecisions(system(t), at.Add(-time.Minute)); err != nil || len(latest) != 0 {
 		t.Errorf("latest decisions %+v, %v; want none of long ago", latest, err)
 	}
 	list, err := s.ListScalingDecisions(system(t), fleet.ScalingDecisionFilter{}, fleet.Page{})
@@ -134,17 +134,38 @@ func TestRecordScaling(t *testing.T) {
 		t.Errorf("a stale evaluation left %+v", again)
 	}
 
-	longer := fleet.ScalingRecord{Workload: live.Workload(), Base: next.ID, At: at, Prolonged: []fleet.ProlongedDecision{{ID: d.ID, More: 9, At: at}}}
+	// One that has held for long is taken up, as its newest evaluation has it.
+	d.Outcome, d.Wanted, d.Limit, d.Reason, d.PolicyID, d.PolicyName = fleet.OutcomeLimited, 7, fleet.LimitMissingMetrics, "cpu is higher", uuid.NewString(), "other"
+	d.Inputs = []fleet.ScalingReading{{PolicyID: "q", Metric: "cpu", Value: new(99.5)}}
+	until := at.Truncate(time.Millisecond).UTC()
+	longer := fleet.ScalingRecord{Workload: live.Workload(), Base: next.ID, At: at, Prolonged: []fleet.ProlongedDecision{{ScalingDecision: d, More: 9, Until: until}}}
 	if err := s.RecordScaling(system(t), longer); err != nil {
 		t.Fatal(err)
 	}
-	latest, err := s.LatestDecisions(system(t))
-	if err != nil || len(latest) != 0 {
-		t.Errorf("latest decisions %+v, %v", latest, err)
+	d.Evaluations, d.LastEvaluatedAt = 10, until
+	if latest, err := s.LatestDecisions(system(t), at.Add(-time.Minute)); err != nil || len(latest) != 1 || !reflect.DeepEqual(latest[0], d) {
+		t.Errorf("latest decisions %+v, %v; want %+v", latest, err, d)
 	}
-	if list, err = s.ListScalingDecisions(system(t), fleet.ScalingDecisionFilter{}, fleet.Page{}); err != nil || list.Items[0].Evaluations != 10 {
-		t.Errorf("decisions %+v, %v; want ten evaluations", list.Items, err)
+	// What has taken its place began as it ended.
+	d2 := decisionOn(live, fleet.OutcomeNoChange)
+	d2.DecidedAt, d2.LastEvaluatedAt = until, until
+	if err := s.RecordScaling(system(t), fleet.ScalingRecord{Workload: live.Workload(), Base: next.ID, At: at, Decisions: []fleet.ScalingDecision{d2}}); err != nil {
+		t.Fatal(err)
 	}
+	if latest, err := s.LatestDecisions(system(t), at.Add(-time.Minute)); err != nil || len(latest) != 1 || latest[0].ID != d2.ID {
+		t.Errorf("latest decisions %+v, %v; want %s", latest, err, d2.ID)
+	}
+}
+
+// TestRefusedRecord: a scaling that cannot be begun is told from one that came too late.
+func TestRefusedRecord(t *testing.T) {
+	s, _ := open(t)
+	definition, live, _ := scaled(t, s, 2, time.Minute)
+	createPolicy(t, s, policyOf(definition, "load"))
+	next := live.Scaled(4, "")
+	next.Spec.Network.InternalNetworks = []string{"gone"}
+	err := s.RecordScaling(system(t), fleet.ScalingRecord{Workload: live.Workload(), Base: live.ID, At: time.Now(), Deployment: &next})
+	wantKind(t, err, fleet.ErrInvalid)
 }
 
 // A scaling that was superseded is no change of its own, and one that failed is told.
@@ -192,7 +213,10 @@ func TestScalingFailures(t *testing.T) {
 		}
 		return d
 	}
-	fails := func() fleet.Deployment { t.Helper(); return ended(system(t), live.Scaled(4, ""), fleet.DeploymentFailed) }
+	fails := func() fleet.Deployment {
+		t.Helper()
+		return ended(system(t), live.Scaled(4, ""), fleet.DeploymentFailed)
+	}
 	of := func(d fleet.Deployment, kind fleet.DeploymentType, undone string) fleet.Deployment {
 		d.ID, d.Type, d.RollbackOfID, d.Status = "", kind, undone, fleet.DeploymentInProgress
 		return d

@@ -151,8 +151,8 @@ func (q *Queries) InsertDecision(ctx context.Context, arg InsertDecisionParams) 
 const latestDecisions = `-- name: LatestDecisions :many
 SELECT DISTINCT ON (s.definition_id, s.environment, s.unit) s.id, s.definition_id, s.environment, s.policy_id, s.policy_name, s.outcome, s.current_value, s.wanted_value, s.limited_value, s.unit, s.limited_by, s.reason, s.inputs, s.deployment_id, s.evaluations, s.decided_at, s.last_evaluated_at, d.name AS definition_name
 FROM scaling_decisions s JOIN container_definitions d ON d.id = s.definition_id
-WHERE s.decided_at > now() - interval '1 day'
-ORDER BY s.definition_id, s.environment, s.unit, s.decided_at DESC
+WHERE s.last_evaluated_at > $1::timestamptz
+ORDER BY s.definition_id, s.environment, s.unit, s.last_evaluated_at DESC, s.decided_at DESC
 `
 
 type LatestDecisionsRow struct {
@@ -160,9 +160,9 @@ type LatestDecisionsRow struct {
 	DefinitionName  string
 }
 
-// LatestDecisions are the last ones of workloads, one for each unit.
-func (q *Queries) LatestDecisions(ctx context.Context) ([]LatestDecisionsRow, error) {
-	rows, err := q.db.Query(ctx, latestDecisions)
+// LatestDecisions are the last ones of workloads, one for each unit, that were evaluated after a time.
+func (q *Queries) LatestDecisions(ctx context.Context, after time.Time) ([]LatestDecisionsRow, error) {
+	rows, err := q.db.Query(ctx, latestDecisions, after)
 	if err != nil {
 		return nil, err
 	}
@@ -201,28 +201,56 @@ func (q *Queries) LatestDecisions(ctx context.Context) ([]LatestDecisionsRow, er
 }
 
 const prolongDecision = `-- name: ProlongDecision :exec
-UPDATE scaling_decisions SET evaluations = evaluations + $2::int, last_evaluated_at = $3::timestamptz
+UPDATE scaling_decisions SET
+    evaluations = evaluations + $9::int, last_evaluated_at = $10::timestamptz,
+    policy_id = $2, policy_name = $3, outcome = $4, wanted_value = $5, limited_by = $6, reason = $7, inputs = $8
 WHERE id = $1
 `
 
 type ProlongDecisionParams struct {
-	ID   string
-	More int
-	At   time.Time
+	ID          string
+	PolicyID    *string
+	PolicyName  *string
+	Outcome     fleet.ScalingOutcome
+	WantedValue int64
+	LimitedBy   *string
+	Reason      string
+	Inputs      []fleet.ScalingReading
+	More        int
+	Until       time.Time
 }
 
-// ProlongDecision counts equal evaluations that followed.
+// ProlongDecision counts the evaluations that followed, and says what the last of them came to.
 func (q *Queries) ProlongDecision(ctx context.Context, arg ProlongDecisionParams) error {
-	_, err := q.db.Exec(ctx, prolongDecision, arg.ID, arg.More, arg.At)
+	_, err := q.db.Exec(ctx, prolongDecision,
+		arg.ID,
+		arg.PolicyID,
+		arg.PolicyName,
+		arg.Outcome,
+		arg.WantedValue,
+		arg.LimitedBy,
+		arg.Reason,
+		arg.Inputs,
+		arg.More,
+		arg.Until,
+	)
 	return err
 }
 
 const pruneDecisions = `-- name: PruneDecisions :execrows
-DELETE FROM scaling_decisions WHERE last_evaluated_at < $1
+DELETE FROM scaling_decisions
+WHERE last_evaluated_at < $1::timestamptz
+    OR last_evaluated_at < $2::timestamptz AND outcome NOT IN ('scaled_up', 'scaled_down', 'resized')
 `
 
-func (q *Queries) PruneDecisions(ctx context.Context, lastEvaluatedAt time.Time) (int64, error) {
-	result, err := q.db.Exec(ctx, pruneDecisions, lastEvaluatedAt)
+type PruneDecisionsParams struct {
+	Changes time.Time
+	Others  time.Time
+}
+
+// PruneDecisions forgets those of before a time, and sooner those that changed nothing.
+func (q *Queries) PruneDecisions(ctx context.Context, arg PruneDecisionsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, pruneDecisions, arg.Changes, arg.Others)
 	if err != nil {
 		return 0, err
 	}

@@ -88,17 +88,19 @@ INSERT INTO scaling_decisions (
     limited_by, reason, inputs, deployment_id, evaluations, decided_at, last_evaluated_at
 ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17);
 
--- ProlongDecision counts equal evaluations that followed.
+-- ProlongDecision counts the evaluations that followed, and says what the last of them came to.
 -- name: ProlongDecision :exec
-UPDATE scaling_decisions SET evaluations = evaluations + sqlc.arg('more')::int, last_evaluated_at = sqlc.arg('at')::timestamptz
+UPDATE scaling_decisions SET
+    evaluations = evaluations + sqlc.arg('more')::int, last_evaluated_at = sqlc.arg('until')::timestamptz,
+    policy_id = $2, policy_name = $3, outcome = $4, wanted_value = $5, limited_by = $6, reason = $7, inputs = $8
 WHERE id = $1;
 
--- LatestDecisions are the last ones of workloads, one for each unit.
+-- LatestDecisions are the last ones of workloads, one for each unit, that were evaluated after a time.
 -- name: LatestDecisions :many
 SELECT DISTINCT ON (s.definition_id, s.environment, s.unit) sqlc.embed(s), d.name AS definition_name
 FROM scaling_decisions s JOIN container_definitions d ON d.id = s.definition_id
-WHERE s.decided_at > now() - interval '1 day'
-ORDER BY s.definition_id, s.environment, s.unit, s.decided_at DESC;
+WHERE s.last_evaluated_at > sqlc.arg('after')::timestamptz
+ORDER BY s.definition_id, s.environment, s.unit, s.last_evaluated_at DESC, s.decided_at DESC;
 
 -- ForgetLimit takes away what a vertical policy that there is no more has set.
 -- name: ForgetLimit :exec
@@ -110,5 +112,8 @@ WHERE definition_id = sqlc.arg('definition_id') AND environment = sqlc.arg('envi
 SELECT p.trigger_metric FROM scaling_policies p
 WHERE p.definition_id = $1 AND p.environment = $2 AND p.scaling_type = 'vertical';
 
+-- PruneDecisions forgets those of before a time, and sooner those that changed nothing.
 -- name: PruneDecisions :execrows
-DELETE FROM scaling_decisions WHERE last_evaluated_at < $1;
+DELETE FROM scaling_decisions
+WHERE last_evaluated_at < sqlc.arg('changes')::timestamptz
+    OR last_evaluated_at < sqlc.arg('others')::timestamptz AND outcome NOT IN ('scaled_up', 'scaled_down', 'resized');
