@@ -367,7 +367,7 @@ WHERE f.deployment_status <> 'completed' AND NOT EXISTS (
     WHERE later.definition_id = k.definition_id AND later.environment = k.environment AND later.id > f.id
         AND later.deployment_status = 'completed' AND NOT later.is_removal
         AND (later.deployment_type = 'scale' OR later.started_by <> $2::uuid)
-        AND later.rollback_of_id IS DISTINCT FROM f.id
+        AND NOT EXISTS (SELECT FROM deployment_history undone WHERE undone.id = later.rollback_of_id AND undone.deployment_type = 'scale')
 )
 ORDER BY f.id
 `
