@@ -116,18 +116,24 @@ func (t *transaction) loadChanges(ctx context.Context, states map[fleet.Workload
 	return nil
 }
 
+// endsBack is how many ends of deployments are looked at to count failures in a row,
+// which need not all be failures.
+const endsBack = 2 * fleet.MostFailures
+
 func (t *transaction) loadFailures(ctx context.Context, states map[fleet.Workload]*fleet.ScalingState, _ time.Time) error {
-	failures, err := t.ScalingFailures(ctx, dbsqlc.ScalingFailuresParams{Most: fleet.MostFailures, System: fleet.System.ID})
-	for _, r := range failures {
+	ends, err := t.ScalingEnds(ctx, endsBack)
+	for _, r := range ends {
 		state, ok := states[fleet.Workload{DefinitionID: r.DefinitionID, Environment: r.Environment}]
-		if !ok || r.CompletedAt == nil {
+		if !ok {
 			continue
 		}
-		if state.Failure == nil {
-			state.Failure = new(fleet.ScalingFailure)
+		switch succeeded := r.DeploymentStatus == fleet.DeploymentCompleted; {
+		case succeeded && !r.UndoesScaling:
+			state.Failure = nil
+		case !succeeded && r.DeploymentType == fleet.TypeScale:
+			before := cmp.Or(state.Failure, new(fleet.ScalingFailure)).InARow
+			state.Failure = &fleet.ScalingFailure{DeploymentID: r.ID, At: *r.CompletedAt, InARow: min(before+1, fleet.MostFailures)}
 		}
-		state.Failure.DeploymentID, state.Failure.At = r.ID, *r.CompletedAt
-		state.Failure.InARow++
 	}
 	return err
 }

@@ -352,54 +352,50 @@ func (q *Queries) ScalingChanges(ctx context.Context, since time.Time) ([]Scalin
 	return items, nil
 }
 
-const scalingFailures = `-- name: ScalingFailures :many
-SELECT k.definition_id, k.environment, f.id, f.completed_at
+const scalingEnds = `-- name: ScalingEnds :many
+SELECT k.definition_id, k.environment, e.id, e.deployment_type, e.deployment_status, e.completed_at,
+    coalesce((SELECT undone.deployment_type = 'scale' FROM deployment_history undone WHERE undone.id = e.rollback_of_id), false)::boolean AS undoes_scaling
 FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
 CROSS JOIN LATERAL (
-    SELECT d.id, d.deployment_status, d.completed_at FROM deployment_history d
-    WHERE d.definition_id = k.definition_id AND d.environment = k.environment AND d.deployment_type = 'scale'
-        AND d.deployment_status <> 'in_progress' AND d.superseded_by_id IS NULL
-    ORDER BY d.started_at DESC
+    SELECT d.id, d.deployment_type, d.deployment_status, d.completed_at, d.rollback_of_id FROM deployment_history d
+    WHERE d.definition_id = k.definition_id AND d.environment = k.environment
+        AND (d.deployment_type = 'scale' OR d.started_by <> '00000000-0000-7000-8000-000000000001')
+        AND d.superseded_by_id IS NULL AND d.completed_at IS NOT NULL
+    ORDER BY d.completed_at DESC
     LIMIT $1::int
-) AS f
-WHERE f.deployment_status <> 'completed' AND NOT EXISTS (
-    SELECT FROM deployment_history later
-    WHERE later.definition_id = k.definition_id AND later.environment = k.environment AND later.id > f.id
-        AND later.deployment_status = 'completed' AND NOT later.is_removal
-        AND (later.deployment_type = 'scale' OR later.started_by <> $2::uuid)
-        AND NOT EXISTS (SELECT FROM deployment_history undone WHERE undone.id = later.rollback_of_id AND undone.deployment_type = 'scale')
-)
-ORDER BY f.id
+) AS e
+ORDER BY e.completed_at
 `
 
-type ScalingFailuresParams struct {
-	Most   int
-	System string
+type ScalingEndsRow struct {
+	DefinitionID     string
+	Environment      string
+	ID               string
+	DeploymentType   fleet.DeploymentType
+	DeploymentStatus fleet.DeploymentStatus
+	CompletedAt      *time.Time
+	UndoesScaling    bool
 }
 
-type ScalingFailuresRow struct {
-	DefinitionID string
-	Environment  string
-	ID           string
-	CompletedAt  *time.Time
-}
-
-// ScalingFailures are those of their last scalings, superseded ones apart, that have failed, oldest first, if neither
-// a scaling nor a user's deployment has succeeded since; to undo a scaling is no such deployment.
-func (q *Queries) ScalingFailures(ctx context.Context, arg ScalingFailuresParams) ([]ScalingFailuresRow, error) {
-	rows, err := q.db.Query(ctx, scalingFailures, arg.Most, arg.System)
+// ScalingEnds are their latest deployments that ended by themselves and that tell how scaling goes: scalings, and what
+// users have begun; oldest first. The WHERE is that of the index, along which few rows are read however many there are.
+func (q *Queries) ScalingEnds(ctx context.Context, most int) ([]ScalingEndsRow, error) {
+	rows, err := q.db.Query(ctx, scalingEnds, most)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []ScalingFailuresRow
+	var items []ScalingEndsRow
 	for rows.Next() {
-		var i ScalingFailuresRow
+		var i ScalingEndsRow
 		if err := rows.Scan(
 			&i.DefinitionID,
 			&i.Environment,
 			&i.ID,
+			&i.DeploymentType,
+			&i.DeploymentStatus,
 			&i.CompletedAt,
+			&i.UndoesScaling,
 		); err != nil {
 			return nil, err
 		}

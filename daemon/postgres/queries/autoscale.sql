@@ -30,26 +30,21 @@ SELECT s.* FROM scaling_states s
 JOIN (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
     ON s.definition_id = k.definition_id AND s.environment = k.environment;
 
--- ScalingFailures are those of their last scalings, superseded ones apart, that have failed, oldest first, if neither
--- a scaling nor a user's deployment has succeeded since; to undo a scaling is no such deployment.
--- name: ScalingFailures :many
-SELECT k.definition_id, k.environment, f.id, f.completed_at
+-- ScalingEnds are their latest deployments that ended by themselves and that tell how scaling goes: scalings, and what
+-- users have begun; oldest first. The WHERE is that of the index, along which few rows are read however many there are.
+-- name: ScalingEnds :many
+SELECT k.definition_id, k.environment, e.id, e.deployment_type, e.deployment_status, e.completed_at,
+    coalesce((SELECT undone.deployment_type = 'scale' FROM deployment_history undone WHERE undone.id = e.rollback_of_id), false)::boolean AS undoes_scaling
 FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
 CROSS JOIN LATERAL (
-    SELECT d.id, d.deployment_status, d.completed_at FROM deployment_history d
-    WHERE d.definition_id = k.definition_id AND d.environment = k.environment AND d.deployment_type = 'scale'
-        AND d.deployment_status <> 'in_progress' AND d.superseded_by_id IS NULL
-    ORDER BY d.started_at DESC
+    SELECT d.id, d.deployment_type, d.deployment_status, d.completed_at, d.rollback_of_id FROM deployment_history d
+    WHERE d.definition_id = k.definition_id AND d.environment = k.environment
+        AND (d.deployment_type = 'scale' OR d.started_by <> '00000000-0000-7000-8000-000000000001')
+        AND d.superseded_by_id IS NULL AND d.completed_at IS NOT NULL
+    ORDER BY d.completed_at DESC
     LIMIT sqlc.arg('most')::int
-) AS f
-WHERE f.deployment_status <> 'completed' AND NOT EXISTS (
-    SELECT FROM deployment_history later
-    WHERE later.definition_id = k.definition_id AND later.environment = k.environment AND later.id > f.id
-        AND later.deployment_status = 'completed' AND NOT later.is_removal
-        AND (later.deployment_type = 'scale' OR later.started_by <> sqlc.arg('system')::uuid)
-        AND NOT EXISTS (SELECT FROM deployment_history undone WHERE undone.id = later.rollback_of_id AND undone.deployment_type = 'scale')
-)
-ORDER BY f.id;
+) AS e
+ORDER BY e.completed_at;
 
 -- ScalingInstances are the replicas of such workloads that are in service, and whether they have proved themselves.
 -- name: ScalingInstances :many
