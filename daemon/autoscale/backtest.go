@@ -71,6 +71,7 @@ func Backtest(r Replay) (Replayed, error) {
 	}
 	w.state = fleet.ScalingState{Range: r.Range, Policies: r.Policies}
 	result := Replayed{Highest: w.wanted, Lowest: w.wanted}
+	var used, ran float64 // seconds of replicas, which as durations could overflow
 	for k, p := range r.Points {
 		lasts := r.lasts(k)
 		settled := w.settle(p.At)
@@ -81,7 +82,7 @@ func Backtest(r Replay) (Replayed, error) {
 		if r.over(shared(p, p.Instances)) {
 			result.ActualOverTarget += lasts
 		}
-		result.ActualReplicaHours += float64(p.Instances) * lasts.Hours()
+		ran += float64(p.Instances) * lasts.Seconds()
 		before := w.wanted
 		if d := w.evaluate(p.At, settled, values); d != nil {
 			result.Evaluations++
@@ -90,8 +91,9 @@ func Backtest(r Replay) (Replayed, error) {
 			}
 		}
 		result.Highest, result.Lowest = max(result.Highest, w.wanted), min(result.Lowest, w.wanted)
-		result.ReplicaHours += float64(w.wanted) * lasts.Hours()
+		used += float64(w.wanted) * lasts.Seconds()
 	}
+	result.ReplicaHours, result.ActualReplicaHours = used/3600, ran/3600
 	return result, nil
 }
 

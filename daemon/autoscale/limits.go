@@ -68,13 +68,15 @@ func (t *trail) to(value int, limit, reason string) {
 	if value == t.value {
 		return
 	}
-	switch away := distance(value, t.wanted) > distance(t.value, t.wanted); {
-	case value == t.wanted && value == t.current: // where a bound would have led away from both
-		t.limit, t.kept = limit, true
-	case value == t.wanted:
-		t.limit = ""
+	away := distance(value, t.wanted) > distance(t.value, t.wanted)
+	switch {
 	case away:
 		t.limit = limit
+	case value != t.wanted: // a part of the way back
+	case value == t.current: // held where a bound would have led away
+		t.limit, t.kept = limit, true
+	default:
+		t.limit = ""
 	}
 	t.value = value
 	t.reasons = append(t.reasons, reason)
