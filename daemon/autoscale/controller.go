@@ -26,7 +26,7 @@ const (
 	// idleEvery is how often is looked whether there are policies, while there are none.
 	idleEvery = 5 * time.Second
 	// usageTimeout bounds how long the history of one workload may keep all others waiting.
-	usageTimeout = 10 * time.Second
+	usageTimeout = 5 * time.Second
 	// bridged is how many intervals without an evaluation, or how long at least, a row
 	// of decisions goes on for: a restart, or another leader.
 	bridged, bridgedAtLeast = 4, time.Minute
@@ -145,12 +145,13 @@ func (c *Controller) gap(unit string) time.Duration {
 // urgent: a history that cannot be read, or takes long, costs the vertical policies
 // of its own workload one turn, and those of others at most a delay.
 func (c *Controller) resizeAll(ctx context.Context, now time.Time, states []fleet.ScalingState) {
+	due := slices.DeleteFunc(states, func(s fleet.ScalingState) bool {
+		return now.Sub(c.resized[s.Workload]) < resizeEvery ||
+			!slices.ContainsFunc(s.Policies, func(p fleet.ScalingPolicy) bool { return p.Rules.Type == grammar.Vertical })
+	})
+	slices.SortStableFunc(due, func(a, b fleet.ScalingState) int { return c.resized[a.Workload].Compare(c.resized[b.Workload]) })
 	began := time.Now()
-	for _, s := range states {
-		vertical := slices.ContainsFunc(s.Policies, func(p fleet.ScalingPolicy) bool { return p.Rules.Type == grammar.Vertical })
-		if !vertical || now.Sub(c.resized[s.Workload]) < resizeEvery {
-			continue
-		}
+	for _, s := range due {
 		if time.Since(began) >= c.interval {
 			return // the others are still due at the next evaluation, after what is urgent by then
 		}
