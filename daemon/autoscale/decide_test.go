@@ -437,6 +437,10 @@ func TestRecommendations(t *testing.T) {
 		{310, 35, true, "10:6 300:2"}, // 8 held until 10
 		{600, 35, true, "300:2"},
 		{3600, 35, false, "300:2"},
+		{3700, 140, true, "300:2 3700:8"},
+		{100, 35, true, "100:8"}, // the clock was put back: what is yet to come was recommended now
+		{110, 35, true, "100:8 110:2"},
+		{411, 35, true, "110:2"},
 	}
 	for _, step := range steps {
 		now := noon.Add(time.Duration(step.at) * time.Second)

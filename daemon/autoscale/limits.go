@@ -41,7 +41,6 @@ func trailsOf(s fleet.ScalingState, wishes []wish, most bound) []*trail {
 		}
 	}
 	if len(trails) == 0 {
-		partial = true
 		trails = []*trail{{current: s.Replicas, wanted: s.Replicas, value: s.Replicas, reasons: reasons}}
 	}
 	for _, t := range trails {
