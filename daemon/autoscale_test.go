@@ -113,4 +113,11 @@ func TestWhySevenReplicas(t *testing.T) {
 	if got := strings.Join(told, ", "); !strings.HasSuffix(got, "scaled_up 1 3") || !strings.HasPrefix(got, "scaled_down") {
 		t.Errorf("changes, newest first: %s", got)
 	}
+	// Each moment from the first decision until now has one.
+	for at := page.Decisions[len(page.Decisions)-1].DecidedAt; at.Before(time.Now()); at = at.Add(300 * time.Millisecond) {
+		one, err := f.client.ListScalingDecisions(t.Context(), api.ListScalingDecisionsOptions{DefinitionID: d.ID, Environment: "staging", From: at, To: at})
+		if err != nil || one.TotalCount != 1 || one.Decisions[0].DecidedAt.After(at) {
+			t.Errorf("at %s: %+v, %v; want one decision", at.Format(time.TimeOnly), one.Decisions, err)
+		}
+	}
 }

@@ -128,7 +128,7 @@ const (
 
 func (d *scalingDecisionsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Lists what the autoscaler has decided, newest first, with all that it went by. Equal decisions that follow each other are one, with a count.",
+		MarkdownDescription: "Lists what the autoscaler has decided, newest first, with all that it went by. Decisions that follow each other and change nothing for the same reason are one, with a count and what the last of them saw. With `from` and `to` at the same moment: what was in force then.",
 		Attributes: map[string]schema.Attribute{
 			"definition_id": filter("Only decisions about this definition.", isUUID),
 			"environment":   filter("Only decisions in this environment.", isName),
@@ -136,8 +136,8 @@ func (d *scalingDecisionsDataSource) Schema(_ context.Context, _ datasource.Sche
 			"outcome": filter("Only decisions that came to this: `scaled_up`, `scaled_down`, `resized`, `limited` or `no_change`.",
 				stringvalidator.OneOf(api.OutcomeScaledUp, api.OutcomeScaledDown, api.OutcomeResized, api.OutcomeLimited, api.OutcomeNoChange)),
 			"changes_only": schema.BoolAttribute{Optional: true, MarkdownDescription: "Only decisions that changed something."},
-			"from":         filter("Only decisions that were still in force at this time (RFC 3339) or later.", isTime),
-			"to":           filter("Only decisions made before this time (RFC 3339).", isTime),
+			"from":         filter("Only decisions that were still in force at this time (RFC 3339), not replaced by another, or made later.", isTime),
+			"to":           filter("Only decisions made at this time (RFC 3339) or before.", isTime),
 			"limit": schema.Int64Attribute{
 				Optional: true, MarkdownDescription: fmt.Sprintf("Most decisions to read, 1 to %d.%s`%d`.", maxDecisions, defaultText, defaultDecisions),
 				Validators: []validator.Int64{int64validator.Between(1, maxDecisions)},
@@ -187,9 +187,9 @@ func scalingDecisionAttributes() map[string]schema.Attribute {
 			"note":                 text("What is special."),
 		}),
 		"deployment_id":     text("Deployment that was begun."),
-		"evaluations":       number("Equal evaluations that it stands for."),
+		"evaluations":       number("Evaluations that it stands for; it says what the last of them saw."),
 		"decided_at":        text("When it was first decided so (RFC 3339)."),
-		"last_evaluated_at": text("When it was last decided so (RFC 3339)."),
+		"last_evaluated_at": text("Until when it held (RFC 3339): when it was last decided so, or another decision took its place."),
 	}
 }
 

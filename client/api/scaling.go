@@ -147,7 +147,8 @@ type ListScalingPoliciesOptions struct {
 }
 
 // ScalingDecision is what one evaluation of a workload's policies came to, with all
-// that it went by. Equal ones that follow each other are one, with a count.
+// that it went by. Ones that follow each other and change nothing for the same reason
+// are one, with a count and what the last of them saw.
 type ScalingDecision struct {
 	ID              string           `json:"id" doc:"Identifier of the decision." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a22" format:"uuid"`
 	DefinitionID    string           `json:"definition_id" doc:"Definition that it is about." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a11" format:"uuid"`
@@ -164,9 +165,9 @@ type ScalingDecision struct {
 	Reason          string           `json:"reason" doc:"Why, in a sentence." example:"cpu is 180 % on average, more than the target of 70 %"`
 	Inputs          []ScalingReading `json:"inputs" doc:"What each policy saw and wanted." nullable:"false"`
 	DeploymentID    string           `json:"deployment_id,omitempty" doc:"Deployment that was begun." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a14" format:"uuid"`
-	Evaluations     int              `json:"evaluations" doc:"Equal evaluations that this stands for." example:"1"`
+	Evaluations     int              `json:"evaluations" doc:"Evaluations that this stands for; it says what the last of them saw." example:"1"`
 	DecidedAt       time.Time        `json:"decided_at" doc:"When it was first decided so." example:"2026-06-06T08:30:00Z"`
-	LastEvaluatedAt time.Time        `json:"last_evaluated_at" doc:"When it was last decided so." example:"2026-06-06T08:30:00Z"`
+	LastEvaluatedAt time.Time        `json:"last_evaluated_at" doc:"Until when it held: when it was last decided so, or another decision took its place." example:"2026-06-06T08:30:00Z"`
 }
 
 // ScalingReading is what one policy saw and wanted.
@@ -204,6 +205,7 @@ type ListScalingDecisionsOptions struct {
 	Outcome string
 	// ChangesOnly leaves out those that changed nothing.
 	ChangesOnly bool
-	// From and To select what was in force in a span of time; zero for no bound.
+	// From and To select what was in force in a span of time; zero for no bound. Both at
+	// the same moment select the decision of that moment.
 	From, To time.Time
 }

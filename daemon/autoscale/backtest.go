@@ -71,7 +71,7 @@ func Backtest(r Replay) (Replayed, error) {
 	}
 	w.state = fleet.ScalingState{Range: r.Range, Policies: r.Policies}
 	result := Replayed{Highest: w.wanted, Lowest: w.wanted}
-	var used, ran time.Duration // times replicas
+	var used, ran float64 // seconds of replicas, which as durations could overflow
 	for k, p := range r.Points {
 		lasts := r.lasts(k)
 		settled := w.settle(p.At)
@@ -82,7 +82,7 @@ func Backtest(r Replay) (Replayed, error) {
 		if r.over(shared(p, p.Instances)) {
 			result.ActualOverTarget += lasts
 		}
-		ran += time.Duration(p.Instances) * lasts
+		ran += float64(p.Instances) * lasts.Seconds()
 		before := w.wanted
 		if d := w.evaluate(p.At, settled, values); d != nil {
 			result.Evaluations++
@@ -91,9 +91,9 @@ func Backtest(r Replay) (Replayed, error) {
 			}
 		}
 		result.Highest, result.Lowest = max(result.Highest, w.wanted), min(result.Lowest, w.wanted)
-		used += time.Duration(w.wanted) * lasts
+		used += float64(w.wanted) * lasts.Seconds()
 	}
-	result.ReplicaHours, result.ActualReplicaHours = used.Hours(), ran.Hours()
+	result.ReplicaHours, result.ActualReplicaHours = used/3600, ran/3600
 	return result, nil
 }
 

@@ -155,3 +155,17 @@ func TestBacktestBounds(t *testing.T) {
 		t.Errorf("a gap: %+v, %v", got, err)
 	}
 }
+
+// TestBacktestOfManyReplicas: a year of hundreds of replicas does not overflow.
+func TestBacktestOfManyReplicas(t *testing.T) {
+	r := autoscale.Replay{Policies: []fleet.ScalingPolicy{tracking("cpu", 70)}, Range: fleet.Scaling{MinReplicas: 1, MaxReplicas: 1000}}
+	const replicas, hours = 400, 400 * 24
+	for k := range hours {
+		r.Points = append(r.Points, fleet.WorkloadPoint{At: noon.Add(time.Duration(k) * time.Hour), Instances: replicas,
+			Values: map[fleet.MetricKey]fleet.WorkloadValue{cpuKey: {Sum: 70 * replicas, Mean: 70}}})
+	}
+	got, err := autoscale.Backtest(r)
+	if err != nil || got.ReplicaHours != replicas*hours || got.ActualReplicaHours != replicas*hours {
+		t.Errorf("%g replica-hours, actually %g, %v; want %d", got.ReplicaHours, got.ActualReplicaHours, err, replicas*hours)
+	}
+}

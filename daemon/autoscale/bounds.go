@@ -18,16 +18,16 @@ type bound struct {
 	whose    string
 }
 
-// bounds are within the definition's range.
-type bounds struct{ least, most bound }
+// bounds are within the definition's range, whose upper end is the ceiling. Below
+// least and above ceiling is nothing, at once; what is above most comes down to it as
+// whatever is removed.
+type bounds struct{ least, most, ceiling bound }
 
 // boundsOf are the bounds that hold: those of the open windows, else those of the
 // horizontal policies, each the largest; and never more than the definition allows.
 func boundsOf(r fleet.Scaling, horizontal []fleet.ScalingPolicy, windows []window) bounds {
-	definition := bounds{
-		least: bound{r.MinReplicas, fleet.LimitDefinitionRange, "the definition's min_replicas"},
-		most:  bound{max(r.MinReplicas, r.MaxReplicas), fleet.LimitDefinitionRange, "the definition's max_replicas"},
-	}
+	ceiling := bound{max(r.MinReplicas, r.MaxReplicas), fleet.LimitDefinitionRange, "the definition's max_replicas"}
+	definition := bounds{least: bound{r.MinReplicas, fleet.LimitDefinitionRange, "the definition's min_replicas"}, most: ceiling, ceiling: ceiling}
 	var least, most []bound
 	of := func(p fleet.ScalingPolicy, leastLimit, mostLimit string) {
 		low, high := definition.least, definition.most
@@ -53,7 +53,9 @@ func boundsOf(r fleet.Scaling, horizontal []fleet.ScalingPolicy, windows []windo
 		return definition
 	}
 	byReplicas := func(a, b bound) int { return cmp.Compare(a.replicas, b.replicas) }
-	b := bounds{least: within(slices.MaxFunc(least, byReplicas), definition), most: within(slices.MaxFunc(most, byReplicas), definition)}
+	b := bounds{
+		least: within(slices.MaxFunc(least, byReplicas), definition), most: within(slices.MaxFunc(most, byReplicas), definition), ceiling: ceiling,
+	}
 	if b.most.replicas < b.least.replicas {
 		b.most = b.least
 	}

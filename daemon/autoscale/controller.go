@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,8 +25,11 @@ const (
 	usageBack = 8 * 24 * time.Hour
 	// idleEvery is how often is looked whether there are policies, while there are none.
 	idleEvery = 5 * time.Second
-	// prolongEvery is how often a decision that goes on is written.
-	prolongEvery = 10 * time.Second
+	// usageTimeout bounds how long the history of one workload may keep all others waiting.
+	usageTimeout = 5 * time.Second
+	// bridged is how many intervals without an evaluation, or how long at least, a row
+	// of decisions goes on for: a restart, or another leader.
+	bridged, bridgedAtLeast = 4, time.Minute
 )
 
 // Config is what a Controller is made of.
@@ -50,20 +54,6 @@ type Controller struct {
 	folds    map[subject]*fold
 	resized  map[fleet.Workload]time.Time // when vertical policies were last evaluated
 	idle     time.Time                    // when there were no policies; zero while there are
-}
-
-// subject is what decisions follow each other about.
-type subject struct {
-	fleet.Workload
-	unit string
-}
-
-// fold is a decision that is written and the equal evaluations since.
-type fold struct {
-	decision fleet.ScalingDecision
-	more     int
-	last     time.Time
-	written  time.Time
 }
 
 // NewController makes a Controller; Run sets it to work.
@@ -107,7 +97,7 @@ func (c *Controller) runOnce(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	if c.folds == nil {
-		if err := c.recall(ctx); err != nil {
+		if err := c.recall(ctx, now); err != nil {
 			return err
 		}
 	}
@@ -121,81 +111,113 @@ func (c *Controller) runOnce(ctx context.Context, now time.Time) error {
 	}
 	var failed error
 	for _, s := range states {
-		if err := c.evaluate(ctx, now, s); err != nil {
-			failed = errors.Join(failed, err)
-		}
+		v := Verdict{Replicas: s.Replicas, Recommendations: s.Recommendations}
+		decideReplicas(now, s, &v)
+		failed = errors.Join(failed, c.carryOut(ctx, now, s, v))
 	}
+	c.resizeAll(ctx, now, states)
 	return failed
 }
 
 // recall takes up the decisions of the daemon that led before.
-func (c *Controller) recall(ctx context.Context) error {
-	decisions, err := c.store.LatestDecisions(ctx)
+func (c *Controller) recall(ctx context.Context, now time.Time) error {
+	decisions, err := c.store.LatestDecisions(ctx, now.Add(-c.gap(fleet.UnitBytes)))
 	if err != nil {
 		return err
 	}
 	c.folds = make(map[subject]*fold, len(decisions))
 	for _, d := range decisions {
-		c.folds[subjectOf(d)] = &fold{decision: d, last: d.LastEvaluatedAt, written: d.LastEvaluatedAt}
+		c.folds[subjectOf(d)] = newFold(d)
 	}
 	return nil
 }
 
-func subjectOf(d fleet.ScalingDecision) subject {
-	return subject{fleet.Workload{DefinitionID: d.DefinitionID, Environment: d.Environment}, d.Unit}
+// gap is how long after an evaluation nothing more is known of what it came to.
+func (c *Controller) gap(unit string) time.Duration {
+	every := c.interval
+	if unit != fleet.UnitReplicas {
+		every = max(every, resizeEvery)
+	}
+	return max(bridged*every, bridgedAtLeast)
 }
 
-// evaluate decides on one workload and writes what came of it.
-func (c *Controller) evaluate(ctx context.Context, now time.Time, s fleet.ScalingState) error {
-	if err := c.completeUsage(ctx, now, &s); err != nil {
-		return err
-	}
-	r, decisions := record(now, s, Decide(now, s))
-	folds := c.foldAll(&r, decisions, now)
-	if empty(r) {
-		c.adopt(folds)
-		return nil
-	}
-	switch err := c.store.RecordScaling(ctx, r); {
-	case errors.Is(err, fleet.ErrConflict):
-		return nil // somebody deployed meanwhile: the next evaluation sees that
-	case err != nil:
-		return err
-	}
-	c.adopt(folds)
-	if r.Deployment != nil || r.Limits != nil {
-		c.scaled(s.Workload)
-	}
-	return nil
-}
-
-// completeUsage reads what vertical policies go by, if it is time to evaluate
-// them, and takes them out otherwise.
-func (c *Controller) completeUsage(ctx context.Context, now time.Time, s *fleet.ScalingState) error {
-	var others []fleet.ScalingPolicy
-	for _, p := range s.Policies {
-		if p.Rules.Type != grammar.Vertical {
-			others = append(others, p)
+// resizeAll evaluates the vertical policies that are due. They come after what is
+// urgent: a history that cannot be read, or takes long, costs the vertical policies
+// of its own workload one turn, and those of others at most a delay.
+func (c *Controller) resizeAll(ctx context.Context, now time.Time, states []fleet.ScalingState) {
+	due := slices.DeleteFunc(states, func(s fleet.ScalingState) bool {
+		return now.Sub(c.resized[s.Workload]) < resizeEvery ||
+			!slices.ContainsFunc(s.Policies, func(p fleet.ScalingPolicy) bool { return p.Rules.Type == grammar.Vertical })
+	})
+	slices.SortStableFunc(due, func(a, b fleet.ScalingState) int { return c.resized[a.Workload].Compare(c.resized[b.Workload]) })
+	began := time.Now()
+	for _, s := range due {
+		if time.Since(began) >= c.interval {
+			return // the others are still due at the next evaluation, after what is urgent by then
+		}
+		c.resized[s.Workload] = now
+		if err := c.resize(ctx, now, s); err != nil && ctx.Err() == nil {
+			c.log.Warn("cannot evaluate vertical scaling policies, trying again in "+resizeEvery.String(),
+				"definition", s.DefinitionName, "environment", s.Environment, "error", err)
 		}
 	}
-	switch {
-	case len(others) == len(s.Policies):
-		return nil
-	case now.Sub(c.resized[s.Workload]) < resizeEvery:
-		s.Policies = others
-		return nil
-	}
-	usage, err := c.store.UsageHistory(ctx, s.Workload, now.Add(-usageBack))
-	if err != nil {
+}
+
+// resize evaluates the vertical policies of one workload.
+func (c *Controller) resize(ctx context.Context, now time.Time, s fleet.ScalingState) error {
+	reading, done := context.WithTimeout(ctx, usageTimeout)
+	defer done()
+	var err error
+	if s.Usage, err = c.store.UsageHistory(reading, s.Workload, now.Add(-usageBack)); err != nil {
 		return err
 	}
-	s.Usage, c.resized[s.Workload] = usage, now
+	var v Verdict
+	decideLimits(now, s, &v)
+	return c.carryOut(ctx, now, s, v)
+}
+
+// carryOut writes what came of an evaluation. Where the deployment is refused that it
+// asks for, that is what came of it.
+func (c *Controller) carryOut(ctx context.Context, now time.Time, s fleet.ScalingState, v Verdict) error {
+	r, decisions := record(now, s, v)
+	err := c.write(ctx, r, decisions)
+	if r.Deployment != nil && errors.Is(err, fleet.ErrInvalid) {
+		if last := c.folds[subjectOf(decisions[0])]; last == nil || last.decision.Limit != fleet.LimitRefused {
+			c.log.Warn("cannot scale, trying again at each evaluation", "definition", s.DefinitionName, "environment", s.Environment, "error", err)
+		}
+		r.Deployment, decisions[0] = nil, refused(decisions[0], err)
+		err = c.write(ctx, r, decisions)
+	}
+	if errors.Is(err, fleet.ErrConflict) {
+		return nil // somebody deployed meanwhile: the next evaluation sees that
+	}
+	return err
+}
+
+// write writes a record with its decisions: those that differ from the last one about
+// their subject, and from time to time how long the last one has gone on.
+func (c *Controller) write(ctx context.Context, r fleet.ScalingRecord, decisions []fleet.ScalingDecision) error {
+	folds := make([]*fold, len(decisions))
+	for k, d := range decisions {
+		folds[k] = c.folds[subjectOf(d)].next(&r, d, r.At, c.gap(d.Unit))
+	}
+	if !empty(r) {
+		if err := c.store.RecordScaling(ctx, r); err != nil {
+			return err
+		}
+	}
+	for _, f := range folds {
+		c.folds[subjectOf(f.decision)] = f
+	}
+	if r.Deployment != nil || r.Limits != nil {
+		c.scaled(r.Workload)
+	}
 	return nil
 }
 
 // record is what a verdict asks to write, and its decisions.
 func record(now time.Time, s fleet.ScalingState, v Verdict) (fleet.ScalingRecord, []fleet.ScalingDecision) {
-	r := fleet.ScalingRecord{Workload: s.Workload, Base: s.Target.ID, At: now}
+	r := fleet.ScalingRecord{Workload: s.Workload, Base: s.Target.ID, At: now.Round(0)} // rows go by the clock
 	if v.Resize != nil {
 		r.Limits = new(changed(s.Limits, *v.Resize))
 	}
@@ -227,39 +249,6 @@ func changed(before, after fleet.Resources) (r fleet.Resources) {
 
 // newID makes identifiers that sort by time of creation.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
-
-// foldAll adds to a record what has to be written of the decisions: those that
-// differ from the last one about their subject, and from time to time how long
-// the last one has gone on. It returns the folds as they are once that is written.
-func (c *Controller) foldAll(r *fleet.ScalingRecord, decisions []fleet.ScalingDecision, now time.Time) []*fold {
-	folds := make([]*fold, len(decisions))
-	for k, d := range decisions {
-		last, ok := c.folds[subjectOf(d)]
-		if ok && Folds(last.decision, d) {
-			next := *last
-			next.more, next.last = next.more+1, now
-			if now.Sub(next.written) >= prolongEvery {
-				r.Prolonged = append(r.Prolonged, fleet.ProlongedDecision{ID: last.decision.ID, More: next.more, At: now})
-				next.more, next.written = 0, now
-			}
-			folds[k] = &next
-			continue
-		}
-		if ok && last.more > 0 {
-			r.Prolonged = append(r.Prolonged, fleet.ProlongedDecision{ID: last.decision.ID, More: last.more, At: last.last})
-		}
-		d.ID, d.Evaluations, d.DecidedAt, d.LastEvaluatedAt = newID(), 1, now, now
-		r.Decisions = append(r.Decisions, d)
-		folds[k] = &fold{decision: d, last: now, written: now}
-	}
-	return folds
-}
-
-func (c *Controller) adopt(folds []*fold) {
-	for _, f := range folds {
-		c.folds[subjectOf(f.decision)] = f
-	}
-}
 
 func empty(r fleet.ScalingRecord) bool {
 	return len(r.Decisions) == 0 && len(r.Prolonged) == 0 && r.Recommendations == nil && r.Deployment == nil && r.Limits == nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,13 +21,16 @@ type rows struct {
 	asked     int // how often for usage
 	decisions []fleet.ScalingDecision
 	records   []fleet.ScalingRecord
-	refuse    error
+	refuse    error // what a record that begins a deployment is refused with
+	evaluated []time.Time
+	unread    error // what reading the usage fails with
 }
 
-func (r *rows) ScalingStates(_ context.Context, _ time.Time, fresh fleet.Freshness) ([]fleet.ScalingState, error) {
+func (r *rows) ScalingStates(_ context.Context, now time.Time, fresh fleet.Freshness) ([]fleet.ScalingState, error) {
 	if fresh.Samples <= 0 || fresh.Posted < fresh.Samples {
 		return nil, errors.New("nothing would be fresh")
 	}
+	r.evaluated = append(r.evaluated, now)
 	s := r.state
 	s.Policies = slices.Clone(s.Policies)
 	return []fleet.ScalingState{s}, nil
@@ -34,19 +38,19 @@ func (r *rows) ScalingStates(_ context.Context, _ time.Time, fresh fleet.Freshne
 
 func (r *rows) UsageHistory(context.Context, fleet.Workload, time.Time) ([]fleet.UsageBucket, error) {
 	r.asked++
-	return r.usage, nil
+	return r.usage, r.unread
 }
 
 func (r *rows) RecordScaling(_ context.Context, record fleet.ScalingRecord) error {
-	if r.refuse != nil {
+	if r.refuse != nil && record.Deployment != nil {
 		return r.refuse
 	}
 	r.records = append(r.records, record)
 	r.decisions = append(r.decisions, record.Decisions...)
 	for _, p := range record.Prolonged {
 		k := slices.IndexFunc(r.decisions, func(d fleet.ScalingDecision) bool { return d.ID == p.ID })
-		r.decisions[k].Evaluations += p.More
-		r.decisions[k].LastEvaluatedAt = p.At
+		p.Evaluations, p.LastEvaluatedAt = r.decisions[k].Evaluations+p.More, p.Until
+		r.decisions[k] = p.ScalingDecision
 	}
 	if record.Recommendations != nil {
 		r.state.Recommendations = record.Recommendations
@@ -58,11 +62,11 @@ func (r *rows) RecordScaling(_ context.Context, record fleet.ScalingRecord) erro
 	return nil
 }
 
-func (r *rows) LatestDecisions(context.Context) ([]fleet.ScalingDecision, error) {
-	if len(r.decisions) == 0 {
-		return nil, nil
+func (r *rows) LatestDecisions(_ context.Context, after time.Time) ([]fleet.ScalingDecision, error) {
+	if last := len(r.decisions) - 1; last >= 0 && r.decisions[last].LastEvaluatedAt.After(after) {
+		return r.decisions[last:], nil
 	}
-	return r.decisions[len(r.decisions)-1:], nil
+	return nil, nil
 }
 
 // load gives each of n settled replicas that much of its processor.
@@ -91,15 +95,24 @@ func tracked(cpu float64) *rows {
 // controlled runs a controller over a store, woken each second, for that long.
 func controlled(t *testing.T, r *rows, span time.Duration) (scaled int) {
 	t.Helper()
+	return driven(t, r, time.Second, int(span/time.Second), func(int) {})
+}
+
+// driven runs a controller over a store, woken so many times at an interval; what is
+// before each is known of its number.
+func driven(t *testing.T, r *rows, interval time.Duration, n int, before func(k int)) (scaled int) {
+	t.Helper()
 	c := NewController(Config{
-		Store: r, Logger: slog.New(slog.DiscardHandler), Interval: time.Second,
+		Store: r, Logger: slog.New(slog.DiscardHandler), Interval: interval,
 		Scaled: func(fleet.Workload) { scaled++ },
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- c.Run(ctx) }()
-	for end := time.Now().Add(span); time.Now().Before(end); time.Sleep(time.Second) {
+	for k := range n {
+		before(k)
 		c.Wake()
+		time.Sleep(interval)
 	}
 	cancel()
 	if err := <-done; err != nil {
@@ -171,6 +184,45 @@ func TestControllerResizesOnceAMinute(t *testing.T) {
 		k := slices.IndexFunc(r.records, func(x fleet.ScalingRecord) bool { return x.Limits != nil })
 		if k < 0 || r.records[k].Limits.Memory != "460Mi" || r.records[k].Limits.CPU != "" {
 			t.Errorf("records %+v; want 460Mi of memory, which is 400 and 15 %%, and nothing of cpu", r.records)
+		}
+	})
+}
+
+// TestHistoryThatCannotBeRead: it costs the vertical policies a turn, and no other
+// policy anything.
+func TestHistoryThatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := tracked(50)
+		r.state.Policies = append(r.state.Policies, fleet.ScalingPolicy{ID: "v", Name: "memory", DefinitionID: "d", Environment: "staging", Enabled: true,
+			Rules: grammar.Scaling{Type: grammar.Vertical, Metric: grammar.MetricMemory, MinLimit: "64Mi", MaxLimit: "1Gi"}})
+		r.unread = errors.New("it takes too long")
+		scaled := driven(t, r, time.Second, 150, func(k int) {
+			if k == 10 {
+				r.load(2, 100)
+			}
+		})
+		if scaled != 1 || r.asked != 3 {
+			t.Errorf("scaled %d times, and asked for the history %d times in two minutes and a half; want once and three times", scaled, r.asked)
+		}
+	})
+}
+
+// TestRefusedScaling: what cannot be begun is explained by a row, until it can.
+func TestRefusedScaling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := tracked(100)
+		r.refuse = fleet.Errorf(fleet.ErrInvalid, `environment staging has no network "backend"`)
+		if scaled := controlled(t, r, time.Minute); scaled != 0 || len(r.decisions) != 1 {
+			t.Fatalf("scaled %d times, explained by %+v", scaled, r.decisions)
+		}
+		d := r.decisions[0]
+		if d.Outcome != fleet.OutcomeLimited || d.Limit != fleet.LimitRefused || d.Wanted != 4 || d.Limited != 2 || d.DeploymentID != "" || d.Evaluations < 50 ||
+			!strings.HasSuffix(d.Reason, `from 2 to 4 replicas; refused: environment staging has no network "backend"; it stays at 2 replicas`) {
+			t.Errorf("%+v", d)
+		}
+		r.refuse = nil
+		if scaled := controlled(t, r, 3*time.Second); scaled != 1 {
+			t.Errorf("scaled %d times once it can be begun", scaled)
 		}
 	})
 }

@@ -13,8 +13,13 @@ import (
 // anything is changed.
 const Tolerance = 0.1
 
-// FailureHold is how long nothing is tried after a scaling has failed.
-const FailureHold = time.Minute
+// FailureHold is how long nothing is tried after a scaling has failed. It doubles with
+// each further one that fails in a row, up to LongestFailureHold, so that what can
+// never succeed is not tried for ever.
+const (
+	FailureHold        = time.Minute
+	LongestFailureHold = 30 * time.Minute
+)
 
 // Verdict is what an evaluation came to: rows to write and changes to make. Its
 // decisions lack the identifiers that the store gives them.
@@ -42,20 +47,6 @@ func Decide(now time.Time, s fleet.ScalingState) Verdict {
 	decideReplicas(now, s, &v)
 	decideLimits(now, s, &v)
 	return v
-}
-
-// Folds reports whether next says what previous said: that nothing changes, for the
-// same reason. Such decisions are one row.
-func Folds(previous, next fleet.ScalingDecision) bool {
-	changes := func(d fleet.ScalingDecision) bool {
-		return d.Outcome != fleet.OutcomeNoChange && d.Outcome != fleet.OutcomeLimited
-	}
-	return !changes(previous) && !changes(next) &&
-		previous.DefinitionID == next.DefinitionID && previous.Environment == next.Environment &&
-		previous.Unit == next.Unit && previous.Outcome == next.Outcome &&
-		previous.PolicyID == next.PolicyID && previous.PolicyName == next.PolicyName &&
-		previous.Current == next.Current && previous.Wanted == next.Wanted &&
-		previous.Limited == next.Limited && previous.Limit == next.Limit
 }
 
 // newDecision is a decision on a workload that holds nothing but that.
@@ -105,7 +96,7 @@ func decideReplicas(now time.Time, s fleet.ScalingState, v *Verdict) {
 	if len(horizontal) == 0 && !slices.ContainsFunc(windows, func(w window) bool { return w.open }) {
 		wishes = append(wishes, restWish(bounds))
 	}
-	trails := trailsOf(s, wishes)
+	trails := trailsOf(s, wishes, bounds.most)
 	v.Recommendations, v.Recommended = remember(now, s, largest(trails).value, longestWindow(horizontal))
 	for _, t := range trails {
 		t.stabilize(now, v.Recommendations)
@@ -118,7 +109,7 @@ func decideReplicas(now time.Time, s fleet.ScalingState, v *Verdict) {
 		}
 	}
 	t.bound(bounds)
-	t.failed(now, s.FailedAt)
+	t.failed(now, s.Failure)
 	t.busy(s)
 	v.Decision = t.decision(now, s, wishes)
 	v.Replicas, v.Scale = t.value, t.value != s.Replicas

@@ -129,8 +129,11 @@ func recommended(ago time.Duration, replicas int) func(*fleet.ScalingState) {
 	}
 }
 
-func failed(ago time.Duration) func(*fleet.ScalingState) {
-	return func(s *fleet.ScalingState) { s.FailedAt = new(noon.Add(-ago)) }
+// failed says that so many scalings in a row have failed, the last of them that long ago.
+func failed(ago time.Duration, inARow int) func(*fleet.ScalingState) {
+	return func(s *fleet.ScalingState) {
+		s.Failure = &fleet.ScalingFailure{DeploymentID: "d6", At: noon.Add(-ago), InARow: inARow}
+	}
 }
 
 func busy(own bool) func(*fleet.ScalingState) {
@@ -258,7 +261,11 @@ func TestDecide(t *testing.T) {
 		{"cooldown downwards", with(state(times(6, 35), tracking("cpu", 70)), changed(299*time.Second, 2, 6)), limited, 3, 6, fleet.LimitScaleDownCooldown, "cpu", ""},
 		{"cooldown downwards is over", with(state(times(6, 35), tracking("cpu", 70)), changed(300*time.Second, 2, 6)), down, 3, 3, "", "cpu", ""},
 		{"a change that was none has no cooldown", with(state(times(6, 35), tracking("cpu", 70)), changed(10*time.Second, 6, 6)), down, 3, 3, "", "cpu", ""},
-		{"a change that another clock says is to come", with(state(times(6, 35), tracking("cpu", 70)), changed(-time.Hour, 7, 6)), limited, 3, 6, fleet.LimitScaleDownCooldown, "cpu", ""},
+		{"a change before the clock was put back", with(state(times(6, 35), tracking("cpu", 70)), changed(-299*time.Second, 7, 6)), limited, 3, 6, fleet.LimitScaleDownCooldown, "cpu",
+			"cpu is 35 % on average over 6 replicas, below the target of 70 %: 3 replicas wanted; scale_down_cooldown holds for another 599 s, after the change 299 s ahead of the clock; it stays at 6 replicas"},
+		{"a change before the clock was put back by more than the cooldown", with(state(times(6, 35), tracking("cpu", 70)), changed(-time.Hour, 7, 6)), down, 3, 3, "", "cpu", ""},
+		{"a recommendation before the clock was put back", with(state(times(6, 35), tracking("cpu", 70)), recommended(-time.Hour, 5)), down, 3, 5, fleet.LimitStabilization, "cpu", ""},
+		{"removed before the clock was put back", with(state(times(9, 7), tracking("cpu", 70, func(r *grammar.Scaling) { r.MaxScaleDown, r.ScaleDownCooldown = 3, 0 })), changed(-30*time.Second, 10, 9)), down, 1, 7, fleet.LimitMaxScaleDown, "cpu", ""},
 		{"at most so many removed", with(state(times(9, 7), tracking("cpu", 70, func(r *grammar.Scaling) { r.MaxScaleDown, r.ScaleDownCooldown = 3, 0 })), changed(30*time.Second, 10, 9)), down, 1, 7, fleet.LimitMaxScaleDown, "cpu",
 			"cpu is 7 % on average over 9 replicas, below the target of 70 %: 1 replica wanted; at most 3 removed within 60 s, of which 1 are; from 9 to 7 replicas"},
 		{"none left to remove", with(state(times(9, 7), tracking("cpu", 70, func(r *grammar.Scaling) { r.MaxScaleDown, r.ScaleDownCooldown = 3, 0 })), changed(30*time.Second, 14, 9)), limited, 1, 9, fleet.LimitMaxScaleDown, "cpu", ""},
@@ -267,6 +274,8 @@ func TestDecide(t *testing.T) {
 
 		// Limits upwards.
 		{"cooldown upwards", with(state(times(2, 100), tracking("cpu", 50, func(r *grammar.Scaling) { r.ScaleUpCooldown = 60 })), changed(59*time.Second, 3, 2)), limited, 4, 2, fleet.LimitScaleUpCooldown, "cpu", ""},
+		{"a change before the clock was put back delays no adding", with(state(times(4, 100), stepping("cpu", 80, 30, 2, 1)), changed(-time.Second, 3, 4)), up, 6, 6, "", "cpu", ""},
+		{"added before the clock was put back", with(state(times(4, 200), tracking("cpu", 50, func(r *grammar.Scaling) { r.MaxScaleUp = 4 })), changed(-30*time.Second, 3, 4)), up, 16, 8, fleet.LimitMaxScaleUp, "cpu", ""},
 		{"none upwards by default", with(state(times(2, 100), tracking("cpu", 50)), changed(time.Second, 1, 2)), up, 4, 4, "", "cpu", ""},
 		{"at most so many added", with(state(times(4, 200), tracking("cpu", 50, func(r *grammar.Scaling) { r.MaxScaleUp = 4 })), changed(30*time.Second, 3, 4)), up, 16, 7, fleet.LimitMaxScaleUp, "cpu", ""},
 
@@ -278,8 +287,20 @@ func TestDecide(t *testing.T) {
 		{"at most, of the definition", state(times(4, 400), tracking("cpu", 50)), up, 32, 20, fleet.LimitDefinitionRange, "cpu", ""},
 		{"the definition's range is narrower", state(times(4, 400), tracking("cpu", 50, between(2, 60))), up, 32, 20, fleet.LimitDefinitionRange, "cpu", ""},
 		{"below the bounds", with(state(times(2, 70), tracking("cpu", 70, between(4, 6))), changed(time.Second, 5, 2)), up, 2, 4, fleet.LimitMinReplicas, "cpu", ""},
-		{"above the bounds, whatever cooldown and window say", with(state(times(9, 70), tracking("cpu", 70, between(4, 6))), recommended(time.Second, 9), changed(time.Second, 8, 9)), down, 9, 6, fleet.LimitMaxReplicas, "cpu", ""},
-		{"above the bounds without metrics", with(state(nil, tracking("cpu", 70, between(4, 6))), silent(9)), down, 9, 6, fleet.LimitMaxReplicas, "", ""},
+		{"above the policy's most", state(times(9, 70), tracking("cpu", 70, between(4, 6))), down, 9, 6, fleet.LimitMaxReplicas, "cpu",
+			"cpu is 70 % on average over 9 replicas, within 10 % of the target of 70 %; at most 6, max_replicas of policy \"cpu\"; from 9 to 6 replicas"},
+		{"above it, and the stabilization window keeps it", with(state(times(9, 70), tracking("cpu", 70, between(4, 6))), recommended(time.Second, 9)), limited, 9, 9, fleet.LimitStabilization, "cpu",
+			"cpu is 70 % on average over 9 replicas, within 10 % of the target of 70 %; at most 6, max_replicas of policy \"cpu\"; up to 9 recommended within the last 300 s; it stays at 9 replicas"},
+		{"above it, and down to what was recommended", with(state(times(9, 70), tracking("cpu", 70, between(4, 6))), recommended(time.Second, 8)), down, 9, 8, fleet.LimitMaxReplicas, "cpu", ""},
+		{"above it in mid-cooldown", with(state(times(9, 70), tracking("cpu", 70, between(4, 6))), changed(time.Second, 8, 9)), limited, 9, 9, fleet.LimitScaleDownCooldown, "cpu", ""},
+		{"above it, at most so many removed", state(times(9, 70), tracking("cpu", 70, between(4, 6), func(r *grammar.Scaling) { r.MaxScaleDown = 1 })), down, 9, 8, fleet.LimitMaxReplicas, "cpu", ""},
+		{"above it, and more would be wanted", with(state(times(9, 140), tracking("cpu", 70, between(4, 6))), recommended(time.Second, 9)), limited, 18, 9, fleet.LimitMaxReplicas, "cpu", ""},
+		{"above it, and a metric is missing", with(state(times(8, 70), tracking("cpu", 70, between(4, 6))), silent(1)), limited, 9, 9, fleet.LimitMissingMetrics, "cpu", ""},
+		{"above it without metrics", with(state(nil, tracking("cpu", 70, between(4, 6))), silent(9)), limited, 9, 9, fleet.LimitMissingMetrics, "",
+			"no settled replica has a recent sample of cpu; at most 6, max_replicas of policy \"cpu\"; none is removed while a replica's metric is missing; it stays at 9 replicas"},
+		{"above the definition's most, whatever cooldown and window say", with(state(times(9, 70), tracking("cpu", 70, between(4, 6))), recommended(time.Second, 9), changed(time.Second, 8, 9),
+			func(s *fleet.ScalingState) { s.Range.MaxReplicas = 8 }), down, 9, 8, fleet.LimitDefinitionRange, "cpu", ""},
+		{"above the definition's most without metrics", with(state(nil, tracking("cpu", 70)), silent(9), func(s *fleet.ScalingState) { s.Range.MaxReplicas = 6 }), down, 9, 6, fleet.LimitDefinitionRange, "", ""},
 		{"the largest bounds of several policies", with(state(times(4, 400), tracking("cpu", 50, between(1, 5)), tracking("rate", 50, by("request_rate", ""), between(3, 8))), on("request_rate", "", 1)), up, 32, 8, fleet.LimitMaxReplicas, "cpu", ""},
 		{"zero by hand below a policy's least", with(state(nil, tracking("cpu", 70, between(2, 6))), func(s *fleet.ScalingState) { s.Range.MinReplicas = 0 }), up, 0, 2, fleet.LimitMinReplicas, "", ""},
 
@@ -298,12 +319,14 @@ func TestDecide(t *testing.T) {
 		{"each policy has its own window", with(state(times(8, 7), tracking("cpu", 70), tracking("rate", 50, by("request_rate", ""), func(r *grammar.Scaling) { r.StabilizationWindow = 0 })),
 			on("request_rate", "", 20), recommended(10*time.Second, 6)), down, 1, 6, fleet.LimitStabilization, "cpu", ""},
 		{"a window closes, and the stabilization window keeps it", with(state(times(8, 7), tracking("cpu", 70), closedNow(8, 16)), recommended(100*time.Second, 8)), limited, 1, 8, fleet.LimitStabilization, "cpu", ""},
+		{"a window closes above the policy's most, and the stabilization window keeps it", with(state(times(15, 65), tracking("cpu", 70, between(2, 8)), closedNow(15, 16)), recommended(time.Second, 15)), limited, 15, 15, fleet.LimitStabilization, "cpu", ""},
+		{"a window closed above the policy's most long ago", state(times(15, 65), tracking("cpu", 70, between(2, 8)), closedNow(15, 16)), down, 15, 8, fleet.LimitMaxReplicas, "cpu", ""},
 		{"a closed window wants nothing", state(times(8, 7), tracking("cpu", 70), closedNow(8, 16)), down, 1, 1, "", "cpu", ""},
 		{"schedules alone, closed", state(times(8, 7), closedNow(8, 16)), down, 1, 1, "", "",
 			"no window is open: 1 replica wanted, the definition's min_replicas; from 8 to 1 replica"},
 		{"schedules alone, open", state(times(2, 7), openNow(8, 16)), up, 8, 8, "", "saturday", ""},
 		{"a window lifts from zero", with(state(nil, tracking("cpu", 70), openNow(8, 16)), func(s *fleet.ScalingState) { s.Range.MinReplicas = 0 }), up, 8, 8, "", "saturday", ""},
-		{"a window of zero switches off", with(state(times(2, 70), tracking("cpu", 70), openNow(0, 0)), func(s *fleet.ScalingState) { s.Range.MinReplicas = 0 }), down, 2, 0, fleet.LimitSchedule, "cpu", ""},
+		{"a window of zero switches off", with(state(times(2, 70), tracking("cpu", 70), openNow(0, 0)), recommended(300*time.Second, 0), func(s *fleet.ScalingState) { s.Range.MinReplicas = 0 }), down, 2, 0, fleet.LimitSchedule, "cpu", ""},
 		{"a window above, and a metric is missing", with(state(nil, tracking("cpu", 70), openNow(2, 16)), silent(5)), limited, 2, 5, fleet.LimitMissingMetrics, "saturday", ""},
 
 		// What keeps all as it is.
@@ -313,10 +336,18 @@ func TestDecide(t *testing.T) {
 		{"a deployment in progress, out of bounds", with(state(times(2, 70), tracking("cpu", 70, between(4, 6))), busy(false)), limited, 2, 2, fleet.LimitDeploymentInProgress, "cpu", ""},
 		{"its own adding of replicas may add more", with(state(times(2, 250), tracking("cpu", 70)), busy(true), unsettled(2)), up, 8, 8, "", "cpu", ""},
 		{"its own adding of replicas removes none", with(state(times(4, 7), tracking("cpu", 70)), busy(true)), limited, 1, 4, fleet.LimitDeploymentInProgress, "cpu", ""},
-		{"a scaling failed", with(state(times(2, 140), tracking("cpu", 70)), failed(59*time.Second)), limited, 4, 2, fleet.LimitFailedScaling, "cpu",
-			"cpu is 140 % on average over 2 replicas, above the target of 70 %: 4 replicas wanted; a scaling has failed, and none is tried for another 1 s; it stays at 2 replicas"},
-		{"a scaling failed a while ago", with(state(times(2, 140), tracking("cpu", 70)), failed(time.Minute)), up, 4, 4, "", "cpu", ""},
-		{"a scaling failed, out of bounds", with(state(times(2, 70), tracking("cpu", 70, between(4, 6))), failed(time.Second)), limited, 2, 2, fleet.LimitFailedScaling, "cpu", ""},
+		{"a scaling failed", with(state(times(2, 140), tracking("cpu", 70)), failed(59*time.Second, 1)), limited, 4, 2, fleet.LimitFailedScaling, "cpu",
+			"cpu is 140 % on average over 2 replicas, above the target of 70 %: 4 replicas wanted; scaling d6 has failed, and none is tried until 12:00:01 UTC; it stays at 2 replicas"},
+		{"a scaling failed a while ago", with(state(times(2, 140), tracking("cpu", 70)), failed(time.Minute, 1)), up, 4, 4, "", "cpu", ""},
+		{"a scaling failed, out of bounds", with(state(times(2, 70), tracking("cpu", 70, between(4, 6))), failed(time.Second, 1)), limited, 2, 2, fleet.LimitFailedScaling, "cpu", ""},
+		{"three failed in a row", with(state(times(2, 140), tracking("cpu", 70)), failed(239*time.Second, 3)), limited, 4, 2, fleet.LimitFailedScaling, "cpu",
+			"cpu is 140 % on average over 2 replicas, above the target of 70 %: 4 replicas wanted; 3 scalings in a row have failed, d6 the last, and none is tried until 12:00:01 UTC; it stays at 2 replicas"},
+		{"three failed in a row a while ago", with(state(times(2, 140), tracking("cpu", 70)), failed(240*time.Second, 3)), up, 4, 4, "", "cpu", ""},
+		{"as many failed as are counted", with(state(times(2, 140), tracking("cpu", 70)), failed(30*time.Minute-time.Second, fleet.MostFailures)), limited, 4, 2, fleet.LimitFailedScaling, "cpu", ""},
+		{"as many failed as are counted, half an hour ago", with(state(times(2, 140), tracking("cpu", 70)), failed(30*time.Minute, fleet.MostFailures)), up, 4, 4, "", "cpu", ""},
+		{"a scaling failed before the clock was put back", with(state(times(2, 140), tracking("cpu", 70)), failed(-time.Second, 1)), up, 4, 4, "", "cpu", ""},
+		{"one failed before the clock was put back, and fewer are wanted", with(state(times(6, 35), tracking("cpu", 70)), failed(-time.Second, 1)), limited, 3, 6, fleet.LimitFailedScaling, "cpu", ""},
+		{"one failed before the clock was put back by more than that, and fewer are wanted", with(state(times(6, 35), tracking("cpu", 70)), failed(-time.Hour, 1)), down, 3, 3, "", "cpu", ""},
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
@@ -429,6 +460,10 @@ func TestRecommendations(t *testing.T) {
 		{310, 35, true, "10:6 300:2"}, // 8 held until 10
 		{600, 35, true, "300:2"},
 		{3600, 35, false, "300:2"},
+		{3700, 140, true, "300:2 3700:8"},
+		{100, 35, true, "100:8"}, // the clock was put back: what is yet to come was recommended now
+		{110, 35, true, "100:8 110:2"},
+		{411, 35, true, "110:2"},
 	}
 	for _, step := range steps {
 		now := noon.Add(time.Duration(step.at) * time.Second)
@@ -458,7 +493,6 @@ func TestFolds(t *testing.T) {
 		"outcome": func(d *fleet.ScalingDecision) { d.Outcome = fleet.OutcomeNoChange },
 		"policy":  func(d *fleet.ScalingDecision) { d.PolicyID = "other" },
 		"current": func(d *fleet.ScalingDecision) { d.Current++ },
-		"wanted":  func(d *fleet.ScalingDecision) { d.Wanted++ },
 		"limited": func(d *fleet.ScalingDecision) { d.Limited++ },
 		"limit":   func(d *fleet.ScalingDecision) { d.Limit = fleet.LimitSchedule },
 		"unit":    func(d *fleet.ScalingDecision) { d.Unit = fleet.UnitBytes },
@@ -469,6 +503,11 @@ func TestFolds(t *testing.T) {
 		if autoscale.Folds(base, other) {
 			t.Errorf("decisions of another %s fold", name)
 		}
+	}
+	more := base
+	more.Wanted++
+	if !autoscale.Folds(base, more) {
+		t.Error("more is wanted and held back by the same limit, and it is another decision")
 	}
 	scaled := base
 	scaled.Outcome = fleet.OutcomeScaledUp

@@ -10,11 +10,14 @@
 //	                                   ▼           │
 //	                            recommendations (rows, for the stabilization window)
 //
-// Down, the limits are: missing metrics, stabilization window, max_scale_down,
-// cooldown. Up: max_scale_up, cooldown. Then, for both, the bounds (of the open
-// windows, else of the policies, always those of the definition), which win over
-// all before them; and last what keeps everything as it is: a scaling that failed
-// a moment ago, and a deployment in progress.
+// The limits are, for both directions, the upper bound (of the open windows, else of
+// the policies). Down: missing metrics, stabilization window, max_scale_down,
+// cooldown. Up: max_scale_up, cooldown. Then, for both, the lower bound and the
+// definition's range, which win over all before them; and last what keeps everything
+// as it is: a scaling that failed a moment ago, and a deployment in progress.
+//
+// What comes of it is written as rows that join without a gap; fold.go says when a
+// new one begins.
 //
 // [Backtest] replays what was measured through the same function.
 package autoscale

@@ -3,6 +3,7 @@ package autoscale
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -19,12 +20,13 @@ type trail struct {
 	kept    bool
 	policy  fleet.ScalingPolicy
 	reasons []string
+	// reading is what the policy saw; nil where no policy can say what it wants.
 	reading *fleet.ScalingReading
 }
 
-// trailsOf are the ways of all policies that can say what they want, with missing
-// metrics seen to; the one that changes nothing, if none can.
-func trailsOf(s fleet.ScalingState, wishes []wish) []*trail {
+// trailsOf are the ways of all policies that can say what they want, below the upper
+// bound and with missing metrics seen to; the one that wants what there is, if none can.
+func trailsOf(s fleet.ScalingState, wishes []wish, most bound) []*trail {
 	var trails []*trail
 	partial, reasons := false, []string(nil)
 	for k, w := range wishes {
@@ -39,10 +41,12 @@ func trailsOf(s fleet.ScalingState, wishes []wish) []*trail {
 		}
 	}
 	if len(trails) == 0 {
-		reasons = append(reasons, "it stays at "+replicas(s.Replicas))
-		return []*trail{{current: s.Replicas, wanted: s.Replicas, value: s.Replicas, reasons: reasons}}
+		trails = []*trail{{current: s.Replicas, wanted: s.Replicas, value: s.Replicas, reasons: reasons}}
 	}
 	for _, t := range trails {
+		if t.value > most.replicas {
+			t.to(most.replicas, most.limit, atMost(most))
+		}
 		if partial && t.value < t.current {
 			t.to(t.current, fleet.LimitMissingMetrics, "none is removed while a replica's metric is missing")
 		}
@@ -63,17 +67,23 @@ func (t *trail) to(value int, limit, reason string) {
 	if value == t.value {
 		return
 	}
-	switch away := distance(value, t.wanted) > distance(t.value, t.wanted); {
-	case value == t.wanted:
-		t.limit = ""
+	away := distance(value, t.wanted) > distance(t.value, t.wanted)
+	switch {
 	case away:
 		t.limit = limit
+	case value != t.wanted: // a part of the way back
+	case value == t.current: // held where a bound would have led away
+		t.limit, t.kept = limit, true
+	default:
+		t.limit = ""
 	}
 	t.value = value
 	t.reasons = append(t.reasons, reason)
 }
 
 func distance(a, b int) int { return max(a-b, b-a) }
+
+func atMost(b bound) string { return fmt.Sprintf("at most %d, %s", b.replicas, b.whose) }
 
 // stabilize removes only what nobody recommended within the window.
 func (t *trail) stabilize(now time.Time, list []fleet.Recommendation) {
@@ -93,7 +103,7 @@ func (t *trail) ratesAndCooldowns(now time.Time, changes []fleet.ReplicaChange) 
 	if period <= 0 {
 		period = time.Minute
 	}
-	added, removed, last := recent(now, changes, period)
+	added, removed, last := recent(now, changes, period, t.value > t.current)
 	rate := func(verb string, most, done int) string {
 		return fmt.Sprintf("at most %d %s within %s, of which %d are", most, verb, seconds(period), done)
 	}
@@ -103,33 +113,42 @@ func (t *trail) ratesAndCooldowns(now time.Time, changes []fleet.ReplicaChange) 
 	case t.value < t.current && down > 0:
 		t.to(max(t.value, t.current-max(0, down-removed)), fleet.LimitMaxScaleDown, rate("removed", down, min(removed, down)))
 	}
-	if last.IsZero() {
+	if last == nil {
 		return
 	}
 	cooldown, limit := time.Duration(r.ScaleUpCooldown)*time.Second, fleet.LimitScaleUpCooldown
 	if t.value < t.current {
 		cooldown, limit = time.Duration(r.ScaleDownCooldown)*time.Second, fleet.LimitScaleDownCooldown
 	}
-	if left := cooldown - now.Sub(last); left > 0 {
-		t.to(t.current, limit, fmt.Sprintf("%s holds for another %s, after the change %s ago", limit, seconds(left), seconds(now.Sub(last))))
+	if since, _ := distanceTo(now, *last, false); since < cooldown {
+		t.to(t.current, limit, fmt.Sprintf("%s holds for another %s, after the change %s", limit, seconds(cooldown-now.Sub(*last)), ago(now, *last)))
 	}
 }
 
-// recent is how many replicas were added and removed within the period, and when
-// their number last changed. What another clock says is yet to come is now.
-func recent(now time.Time, changes []fleet.ReplicaChange, period time.Duration) (added, removed int, last time.Time) {
+// distanceTo is how far a time is away from now, and whether what was then slows
+// down adding, or removing. What lies in the future was dated before the clock was
+// put back: it never slows down adding, and removing for as long on either side of
+// its time, not for as long as the clock takes to catch up.
+func distanceTo(now, at time.Time, adding bool) (since time.Duration, counts bool) {
+	if since = now.Sub(at); since >= 0 {
+		return since, true
+	}
+	return -since, !adding
+}
+
+// recent is how many replicas were added and removed within the period, and the
+// change of their number that is nearest to now; nil for none.
+func recent(now time.Time, changes []fleet.ReplicaChange, period time.Duration, adding bool) (added, removed int, last *time.Time) {
+	nearest := time.Duration(math.MaxInt64)
 	for _, c := range changes {
-		if c.Before == c.After {
+		since, counts := distanceTo(now, c.At, adding)
+		if !counts || c.Before == c.After {
 			continue
 		}
-		at := c.At
-		if at.After(now) {
-			at = now
+		if since <= nearest {
+			nearest, last = since, &c.At
 		}
-		if at.After(last) {
-			last = at
-		}
-		if now.Sub(at) < period {
+		if since < period {
 			added += max(0, c.After-c.Before)
 			removed += max(0, c.Before-c.After)
 		}
@@ -137,23 +156,41 @@ func recent(now time.Time, changes []fleet.ReplicaChange, period time.Duration) 
 	return added, removed, last
 }
 
-// bound brings the value into its bounds, whatever the limits before said.
+// bound brings the value into the bounds that hold at once, whatever the limits
+// before said: the lower ones, and the definition's.
 func (t *trail) bound(b bounds) {
 	switch {
 	case t.value < b.least.replicas:
 		t.to(b.least.replicas, b.least.limit, fmt.Sprintf("at least %d, %s", b.least.replicas, b.least.whose))
-	case t.value > b.most.replicas:
-		t.to(b.most.replicas, b.most.limit, fmt.Sprintf("at most %d, %s", b.most.replicas, b.most.whose))
+	case t.value > b.ceiling.replicas:
+		t.to(b.ceiling.replicas, b.ceiling.limit, atMost(b.ceiling))
 	}
 }
 
-// failed keeps everything for a while after a scaling has failed.
-func (t *trail) failed(now time.Time, at *time.Time) {
-	if at == nil || now.Sub(*at) >= FailureHold {
+// failed keeps everything for a while after a scaling has failed, and for longer the
+// more have failed in a row.
+func (t *trail) failed(now time.Time, f *fleet.ScalingFailure) {
+	if f == nil {
 		return
 	}
-	left := min(FailureHold, FailureHold-now.Sub(*at))
-	t.keep(fleet.LimitFailedScaling, fmt.Sprintf("a scaling has failed, and none is tried for another %s", seconds(left)))
+	hold := holdAfter(f.InARow)
+	if since, counts := distanceTo(now, f.At, t.value > t.current); !counts || since >= hold {
+		return
+	}
+	what := fmt.Sprintf("scaling %s has failed", f.DeploymentID)
+	if f.InARow > 1 {
+		what = fmt.Sprintf("%d scalings in a row have failed, %s the last", f.InARow, f.DeploymentID)
+	}
+	t.keep(fleet.LimitFailedScaling, fmt.Sprintf("%s, and none is tried until %s", what, f.At.Add(hold).UTC().Format("15:04:05 MST")))
+}
+
+// holdAfter is how long nothing is tried after so many scalings in a row have failed.
+func holdAfter(failures int) time.Duration {
+	hold := FailureHold
+	for range failures - 1 {
+		hold = min(2*hold, LongestFailureHold)
+	}
+	return hold
 }
 
 // busy keeps everything while a deployment is in progress; to one that adds
@@ -174,6 +211,13 @@ func (t *trail) keep(limit, reason string) {
 	t.reasons = append(t.reasons, reason)
 }
 
+// refused is a decision to scale that could not be begun.
+func refused(d fleet.ScalingDecision, err error) fleet.ScalingDecision {
+	d.Outcome, d.Limited, d.Limit, d.DeploymentID = fleet.OutcomeLimited, d.Current, fleet.LimitRefused, ""
+	d.Reason += fmt.Sprintf("; refused: %v; it stays at %s", err, replicas(int(d.Current)))
+	return d
+}
+
 // decision is what it came to.
 func (t *trail) decision(now time.Time, s fleet.ScalingState, wishes []wish) *fleet.ScalingDecision {
 	d := newDecision(now, s, fleet.UnitReplicas)
@@ -188,7 +232,9 @@ func (t *trail) decision(now time.Time, s fleet.ScalingState, wishes []wish) *fl
 	case t.wanted != t.current || t.kept:
 		d.Outcome, end = fleet.OutcomeLimited, "it stays at "+replicas(t.current)
 	default:
-		d.Outcome = fleet.OutcomeNoChange
+		if d.Outcome = fleet.OutcomeNoChange; t.reading == nil { // no policy can say what it wants
+			end = "it stays at " + replicas(t.current)
+		}
 	}
 	if end != "" {
 		t.reasons = append(t.reasons, end)

@@ -18,6 +18,7 @@ type Store interface {
 	// ErrConflict when it would change a workload of which something else is wanted
 	// by now than the evaluation saw.
 	RecordScaling(ctx context.Context, r fleet.ScalingRecord) error
-	// LatestDecisions are the last ones of each workload, one for each unit.
-	LatestDecisions(ctx context.Context) ([]fleet.ScalingDecision, error)
+	// LatestDecisions are the last ones of each workload, one for each unit, of those
+	// that were evaluated after a time.
+	LatestDecisions(ctx context.Context, after time.Time) ([]fleet.ScalingDecision, error)
 }

@@ -80,7 +80,7 @@ func anyState(r *rand.Rand) fleet.ScalingState {
 		}
 	}
 	if r.IntN(10) == 0 {
-		failed(time.Duration(r.IntN(120)) * time.Second)(&s)
+		failed(time.Duration(r.IntN(120))*time.Second, 1+r.IntN(fleet.MostFailures))(&s)
 	}
 	if r.IntN(6) == 0 {
 		busy(r.IntN(2) == 0)(&s)
@@ -137,16 +137,14 @@ func TestAlwaysExplained(t *testing.T) {
 
 func TestMissingMetricsNeverScaleDown(t *testing.T) {
 	always(t, func(t *testing.T, r *rand.Rand, s fleet.ScalingState) {
-		s.Policies = slices.DeleteFunc(s.Policies, func(p fleet.ScalingPolicy) bool {
-			return p.Rules.Type == grammar.Scheduled || p.Rules.MaxReplicas != nil // bounds win
-		})
-		if len(s.Policies) == 0 || len(s.Instances) == 0 {
+		horizontal := slices.DeleteFunc(slices.Clone(s.Policies), func(p fleet.ScalingPolicy) bool { return p.Rules.Type == grammar.Scheduled })
+		if len(horizontal) == 0 || len(s.Instances) == 0 || s.Replicas == 0 {
 			return
 		}
 		gone := r.IntN(len(s.Instances))
 		s.Instances[gone].Settled, s.Instances[gone].Down = true, false
-		delete(s.Instances[gone].Values, s.Policies[r.IntN(len(s.Policies))].Key())
-		s.Range.MaxReplicas = 50
+		delete(s.Instances[gone].Values, horizontal[r.IntN(len(horizontal))].Key())
+		s.Range.MaxReplicas = 50 // which holds at once
 		if v := autoscale.Decide(noon, s); v.Replicas < s.Replicas {
 			t.Errorf("from %d to %d replicas: %s", s.Replicas, v.Replicas, v.Decision.Reason)
 		}

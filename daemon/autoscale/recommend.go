@@ -1,6 +1,7 @@
 package autoscale
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -21,11 +22,11 @@ func remember(now time.Time, s fleet.ScalingState, replicas, window int) ([]flee
 		return nil, len(s.Recommendations) > 0
 	}
 	slot := max(time.Duration(window)*time.Second/slots, time.Second)
-	list := slices.Clone(s.Recommendations)
+	list := withoutFuture(now, s.Recommendations)
 	switch last := len(list) - 1; {
 	case last < 0:
 		list = append(list, fleet.Recommendation{At: now.UTC().Round(0), Replicas: max(replicas, s.Replicas)})
-	case now.Sub(list[last].At) < slot: // or the clock was put back
+	case now.Sub(list[last].At) < slot:
 		list[last].Replicas = max(list[last].Replicas, replicas)
 	case replicas != list[last].Replicas:
 		list = append(list, fleet.Recommendation{At: now.UTC().Round(0), Replicas: replicas})
@@ -34,6 +35,19 @@ func remember(now time.Time, s fleet.ScalingState, replicas, window int) ([]flee
 	return list, !slices.EqualFunc(list, s.Recommendations, func(a, b fleet.Recommendation) bool {
 		return a.At.Equal(b.At) && a.Replicas == b.Replicas
 	})
+}
+
+// withoutFuture is the list where what is dated in the future, before the clock was put
+// back, was recommended now: it holds for one window more, not until the clock has
+// caught up.
+func withoutFuture(now time.Time, list []fleet.Recommendation) []fleet.Recommendation {
+	list = slices.Clone(list)
+	k := slices.IndexFunc(list, func(r fleet.Recommendation) bool { return r.At.After(now) })
+	if k < 0 {
+		return list
+	}
+	most := slices.MaxFunc(list[k:], func(a, b fleet.Recommendation) int { return cmp.Compare(a.Replicas, b.Replicas) })
+	return append(list[:k], fleet.Recommendation{At: now.UTC().Round(0), Replicas: most.Replicas})
 }
 
 // firstWithin is the index of the first recommendation that held within the window.

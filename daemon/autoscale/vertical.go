@@ -259,10 +259,10 @@ func (z *sizing) slow(now time.Time, rules grammar.Scaling, resized *time.Time, 
 	if resized == nil {
 		return
 	}
-	since := max(0, now.Sub(*resized))
-	if left := time.Duration(cooldown)*time.Second - since; left > 0 {
+	holds := time.Duration(cooldown) * time.Second
+	if since, counts := distanceTo(now, *resized, !z.lowers()); counts && since < holds {
 		z.d.Limited, z.d.Limit = z.d.Current, limit
-		z.say("%s holds for another %s, after the change %s ago", limit, seconds(left), seconds(since))
+		z.say("%s holds for another %s, after the change %s", limit, seconds(holds-now.Sub(*resized)), ago(now, *resized))
 	}
 }
 

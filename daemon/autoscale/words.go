@@ -80,6 +80,14 @@ func number(x float64) string {
 	}
 }
 
+// ago says how far a time is away from now.
+func ago(now, at time.Time) string {
+	if since := now.Sub(at); since >= 0 {
+		return seconds(since) + " ago"
+	}
+	return seconds(at.Sub(now)) + " ahead of the clock"
+}
+
 // seconds is a duration in whole seconds, rounded up.
 func seconds(d time.Duration) string {
 	return strconv.Itoa(int(math.Ceil(d.Seconds()))) + " s"

@@ -61,8 +61,8 @@ type ScalingState struct {
 	Instances []ScalingInstance
 	// Changes are the latest changes of the number of replicas, oldest first.
 	Changes []ReplicaChange
-	// FailedAt is when a scaling last failed, if no other has completed since.
-	FailedAt *time.Time
+	// Failure is the last scaling, if it has failed and no user has deployed since.
+	Failure *ScalingFailure
 	// Recommendations are what was recommended lately, oldest first.
 	Recommendations []Recommendation
 	// Limits are what a replica may use at present, and Resized when that was last changed.
@@ -97,6 +97,18 @@ type ReplicaChange struct {
 	At            time.Time
 	Before, After int
 }
+
+// ScalingFailure is a scaling that has failed.
+type ScalingFailure struct {
+	DeploymentID string
+	At           time.Time
+	// InARow is how many have failed since one succeeded or a user deployed, with this
+	// one; MostFailures of more.
+	InARow int
+}
+
+// MostFailures is up to how many failures in a row are counted.
+const MostFailures = 6
 
 // Recommendation is the highest number of replicas that was recommended from a moment on
 // until the next one.
@@ -148,6 +160,7 @@ const (
 	LimitMissingMetrics       = "missing_metrics"
 	LimitDeploymentInProgress = "deployment_in_progress"
 	LimitFailedScaling        = "failed_scaling"
+	LimitRefused              = "refused"
 	LimitMinLimit             = "min_limit"
 	LimitMaxLimit             = "max_limit"
 	LimitHistory              = "short_history"
@@ -161,7 +174,7 @@ const (
 )
 
 // ScalingDecision is what one evaluation came to, with all that it went by.
-// Equal ones that follow each other are one, with a count.
+// Ones that follow each other and change nothing for the same reason are one.
 type ScalingDecision struct {
 	ID             string
 	DefinitionID   string
@@ -182,10 +195,12 @@ type ScalingDecision struct {
 	Inputs []ScalingReading
 	// DeploymentID is the deployment that was begun.
 	DeploymentID string
-	// Evaluations is how many equal evaluations this stands for, the last of them
-	// at LastEvaluatedAt.
-	Evaluations     int
-	DecidedAt       time.Time
+	// Evaluations is how many evaluations that changed nothing, for the same reason,
+	// this stands for; it says what the last of them came to.
+	Evaluations int
+	DecidedAt   time.Time
+	// LastEvaluatedAt is until when it held: the last of the evaluations, or the one
+	// that came to something else.
 	LastEvaluatedAt time.Time
 }
 
@@ -229,11 +244,13 @@ type ScalingRecord struct {
 	Limits *Resources
 }
 
-// ProlongedDecision is a decision that more evaluations came to.
+// ProlongedDecision is a decision that goes on, or has ended since.
 type ProlongedDecision struct {
-	ID   string
-	More int
-	At   time.Time
+	// ScalingDecision is the row that ID names, as its last evaluation has it.
+	ScalingDecision
+	// More evaluations came to it, and it has held until then.
+	More  int
+	Until time.Time
 }
 
 // ScalingPolicyFilter selects policies; empty fields select all.
@@ -247,7 +264,8 @@ type ScalingDecisionFilter struct {
 	Outcome                             ScalingOutcome
 	// Changes leaves out those that changed nothing.
 	Changes bool
-	// From and To select those that were in force within the time: decided before To
-	// and last evaluated at From or later.
+	// From and To select those that were in force within the time: decided at To at the
+	// latest, and not replaced by another about the same at From. Both at the same
+	// moment is what was in force then.
 	From, To *time.Time
 }

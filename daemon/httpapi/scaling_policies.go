@@ -51,8 +51,8 @@ type (
 		PolicyID     string    `query:"policy_id" doc:"Only decisions of this policy." example:"0198c5f0-9f4e-7c1a-9a53-0c1d6f1f2a21" format:"uuid"`
 		Outcome      string    `query:"outcome" doc:"Only decisions that came to this." example:"scaled_up" enum:"scaled_up,scaled_down,resized,limited,no_change"`
 		ChangesOnly  bool      `query:"changes_only" doc:"Only decisions that changed something." example:"true"`
-		From         time.Time `query:"from" doc:"Only decisions that were still in force at this time or later." example:"2026-06-06T08:30:00Z"`
-		To           time.Time `query:"to" doc:"Only decisions made before this time." example:"2026-06-06T09:30:00Z"`
+		From         time.Time `query:"from" doc:"Only decisions that were still in force at this time, not replaced by another, or made later. With to at the same time: what was in force then." example:"2026-06-06T08:30:00Z"`
+		To           time.Time `query:"to" doc:"Only decisions made at this time or before." example:"2026-06-06T09:30:00Z"`
 	}
 )
 
@@ -94,7 +94,7 @@ func (s *server) registerScalingPolicies(a huma.API) {
 	register(s, a, operation{
 		id: "listScalingDecisions", method: http.MethodGet, path: pathScalingDecisions, tag: "scaling",
 		summary: "List scaling decisions", description: "What the autoscaler has decided in the environments that the token covers, newest first, with the inputs of each decision. " +
-			"Equal decisions that follow each other are one, with a count.",
+			"Decisions that follow each other and change nothing for the same reason are one, with a count and the inputs of the last of them. Those that changed nothing are kept as long as measurements, the others as long as the means of an hour.",
 		status: http.StatusOK, success: "One page of decisions.",
 	}, s.listScalingDecisions)
 

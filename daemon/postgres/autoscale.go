@@ -22,7 +22,7 @@ func (s *Store) ScalingStates(ctx context.Context, now time.Time, fresh fleet.Fr
 			byWorkload[states[k].Workload] = &states[k]
 		}
 		for _, load := range []func(context.Context, map[fleet.Workload]*fleet.ScalingState, time.Time) error{
-			t.loadPolicies, t.loadRecommendations, t.loadChanges, t.loadScalingInstances,
+			t.loadPolicies, t.loadRecommendations, t.loadChanges, t.loadFailures, t.loadScalingInstances,
 		} {
 			if err := load(ctx, byWorkload, now); err != nil {
 				return err
@@ -113,11 +113,26 @@ func (t *transaction) loadChanges(ctx context.Context, states map[fleet.Workload
 			state.Changes = append(state.Changes, fleet.ReplicaChange{At: r.StartedAt, Before: r.InstancesBefore, After: r.InstancesAfter})
 		}
 	}
-	ends, err := t.ScalingEnds(ctx)
+	return nil
+}
+
+// endsBack is how many ends of deployments are looked at to count failures in a row,
+// which need not all be failures.
+const endsBack = 2 * fleet.MostFailures
+
+func (t *transaction) loadFailures(ctx context.Context, states map[fleet.Workload]*fleet.ScalingState, _ time.Time) error {
+	ends, err := t.ScalingEnds(ctx, endsBack)
 	for _, r := range ends {
 		state, ok := states[fleet.Workload{DefinitionID: r.DefinitionID, Environment: r.Environment}]
-		if ok && r.DeploymentStatus != fleet.DeploymentCompleted {
-			state.FailedAt = r.CompletedAt
+		if !ok {
+			continue
+		}
+		switch succeeded := r.DeploymentStatus == fleet.DeploymentCompleted; {
+		case succeeded && !r.UndoesScaling:
+			state.Failure = nil
+		case !succeeded && r.DeploymentType == fleet.TypeScale:
+			before := cmp.Or(state.Failure, new(fleet.ScalingFailure)).InARow
+			state.Failure = &fleet.ScalingFailure{DeploymentID: r.ID, At: *r.CompletedAt, InARow: min(before+1, fleet.MostFailures)}
 		}
 	}
 	return err
@@ -200,7 +215,13 @@ func (t *transaction) explain(ctx context.Context, r fleet.ScalingRecord) error 
 		}
 	}
 	for _, p := range r.Prolonged {
-		if err := t.ProlongDecision(ctx, dbsqlc.ProlongDecisionParams{ID: p.ID, More: p.More, At: p.At}); err != nil {
+		c := decisionColumns(p.ScalingDecision)
+		err := t.ProlongDecision(ctx, dbsqlc.ProlongDecisionParams{
+			ID: c.ID, More: p.More, Until: p.Until,
+			PolicyID: c.PolicyID, PolicyName: c.PolicyName, Outcome: c.Outcome, WantedValue: c.WantedValue,
+			LimitedBy: c.LimitedBy, Reason: c.Reason, Inputs: c.Inputs,
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -219,12 +240,12 @@ func scaledEvent(d fleet.ScalingDecision) fleet.Event {
 }
 
 // LatestDecisions implements autoscale.Store.
-func (s *Store) LatestDecisions(ctx context.Context) ([]fleet.ScalingDecision, error) {
+func (s *Store) LatestDecisions(ctx context.Context, after time.Time) ([]fleet.ScalingDecision, error) {
 	q, err := s.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := q.LatestDecisions(ctx)
+	rows, err := q.LatestDecisions(ctx, after)
 	return convertAll(rows, func(r dbsqlc.LatestDecisionsRow) fleet.ScalingDecision {
 		return scalingDecision(dbsqlc.ListScalingDecisionsRow(r))
 	}), translate("list scaling decisions", err)

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"reflect"
 	"slices"
 	"testing"
@@ -201,7 +202,7 @@ func TestRecordScaling(t *testing.T) {
 	if len(got.Changes) != 1 || got.Changes[0].Before != 2 || got.Changes[0].After != 4 {
 		t.Errorf("changes %+v", got.Changes)
 	}
-	if latest, err := s.LatestDecisions(system(t)); err != nil || len(latest) != 0 {
+	if latest, err := s.LatestDecisions(system(t), at.Add(-time.Minute)); err != nil || len(latest) != 0 {
 		t.Errorf("latest decisions %+v, %v; want none of long ago", latest, err)
 	}
 	list, err := s.ListScalingDecisions(system(t), fleet.ScalingDecisionFilter{}, fleet.Page{})
@@ -221,17 +222,38 @@ func TestRecordScaling(t *testing.T) {
 		t.Errorf("a stale evaluation left %+v", again)
 	}
 
-	longer := fleet.ScalingRecord{Workload: live.Workload(), Base: next.ID, At: at, Prolonged: []fleet.ProlongedDecision{{ID: d.ID, More: 9, At: at}}}
+	// One that has held for long is taken up, as its newest evaluation has it.
+	d.Outcome, d.Wanted, d.Limit, d.Reason, d.PolicyID, d.PolicyName = fleet.OutcomeLimited, 7, fleet.LimitMissingMetrics, "cpu is higher", uuid.NewString(), "other"
+	d.Inputs = []fleet.ScalingReading{{PolicyID: "q", Metric: "cpu", Value: new(99.5)}}
+	until := at.Truncate(time.Millisecond).UTC()
+	longer := fleet.ScalingRecord{Workload: live.Workload(), Base: next.ID, At: at, Prolonged: []fleet.ProlongedDecision{{ScalingDecision: d, More: 9, Until: until}}}
 	if err := s.RecordScaling(system(t), longer); err != nil {
 		t.Fatal(err)
 	}
-	latest, err := s.LatestDecisions(system(t))
-	if err != nil || len(latest) != 0 {
-		t.Errorf("latest decisions %+v, %v", latest, err)
+	d.Evaluations, d.LastEvaluatedAt = 10, until
+	if latest, err := s.LatestDecisions(system(t), at.Add(-time.Minute)); err != nil || len(latest) != 1 || !reflect.DeepEqual(latest[0], d) {
+		t.Errorf("latest decisions %+v, %v; want %+v", latest, err, d)
 	}
-	if list, err = s.ListScalingDecisions(system(t), fleet.ScalingDecisionFilter{}, fleet.Page{}); err != nil || list.Items[0].Evaluations != 10 {
-		t.Errorf("decisions %+v, %v; want ten evaluations", list.Items, err)
+	// What has taken its place began as it ended.
+	d2 := decisionOn(live, fleet.OutcomeNoChange)
+	d2.DecidedAt, d2.LastEvaluatedAt = until, until
+	if err := s.RecordScaling(system(t), fleet.ScalingRecord{Workload: live.Workload(), Base: next.ID, At: at, Decisions: []fleet.ScalingDecision{d2}}); err != nil {
+		t.Fatal(err)
 	}
+	if latest, err := s.LatestDecisions(system(t), at.Add(-time.Minute)); err != nil || len(latest) != 1 || latest[0].ID != d2.ID {
+		t.Errorf("latest decisions %+v, %v; want %s", latest, err, d2.ID)
+	}
+}
+
+// TestRefusedRecord: a scaling that cannot be begun is told from one that came too late.
+func TestRefusedRecord(t *testing.T) {
+	s, _ := open(t)
+	definition, live, _ := scaled(t, s, 2, time.Minute)
+	createPolicy(t, s, policyOf(definition, "load"))
+	next := live.Scaled(4, "")
+	next.Spec.Network.InternalNetworks = []string{"gone"}
+	err := s.RecordScaling(system(t), fleet.ScalingRecord{Workload: live.Workload(), Base: live.ID, At: time.Now(), Deployment: &next})
+	wantKind(t, err, fleet.ErrInvalid)
 }
 
 // A scaling that was superseded is no change of its own, and one that failed is told.
@@ -245,8 +267,8 @@ func TestScalingChanges(t *testing.T) {
 		}
 	}
 	got := scalingState(t, s)
-	if len(got.Changes) != 1 || got.Changes[0].After != 5 || got.FailedAt != nil {
-		t.Errorf("changes %+v, failed at %v", got.Changes, got.FailedAt)
+	if len(got.Changes) != 1 || got.Changes[0].After != 5 || got.Failure != nil {
+		t.Errorf("changes %+v, failure %+v", got.Changes, got.Failure)
 	}
 	_, err := s.UpdateDeployment(system(t), got.Busy, func(d *fleet.Deployment) ([]fleet.Event, error) {
 		d.Status = fleet.DeploymentFailed
@@ -255,9 +277,77 @@ func TestScalingChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got = scalingState(t, s); len(got.Changes) != 0 || got.FailedAt == nil || got.Replicas != 2 || got.Busy != "" {
+	if got = scalingState(t, s); len(got.Changes) != 0 || got.Failure == nil || got.Replicas != 2 || got.Busy != "" {
 		t.Errorf("after a failure %+v", got)
 	}
+}
+
+// TestScalingFailures counts scalings that failed in a row, until one succeeds or a
+// user deploys.
+func TestScalingFailures(t *testing.T) {
+	s, _ := open(t)
+	definition, live, _ := scaled(t, s, 2, time.Minute)
+	createPolicy(t, s, policyOf(definition, "load"))
+	// ended begins a deployment and ends it so.
+	ended := func(ctx context.Context, d fleet.Deployment, status fleet.DeploymentStatus) fleet.Deployment {
+		t.Helper()
+		d, err := s.CreateDeployment(ctx, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err = s.UpdateDeployment(system(t), d.ID, func(d *fleet.Deployment) ([]fleet.Event, error) { d.Status = status; return nil, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	fails := func() fleet.Deployment {
+		t.Helper()
+		return ended(system(t), live.Scaled(4, ""), fleet.DeploymentFailed)
+	}
+	of := func(d fleet.Deployment, kind fleet.DeploymentType, undone string) fleet.Deployment {
+		d.ID, d.Type, d.RollbackOfID, d.Status = "", kind, undone, fleet.DeploymentInProgress
+		return d
+	}
+	check := func(when string, last fleet.Deployment, inARow int) {
+		t.Helper()
+		got := scalingState(t, s).Failure
+		if inARow == 0 {
+			if got != nil {
+				t.Errorf("%s: %+v", when, got)
+			}
+			return
+		}
+		if got == nil || got.InARow != inARow || got.DeploymentID != last.ID || last.CompletedAt == nil || !got.At.Equal(*last.CompletedAt) {
+			t.Errorf("%s: %+v; want %d, the last of them %s at %v", when, got, inARow, last.ID, last.CompletedAt)
+		}
+	}
+	user := as(t, s, devops, "staging")
+
+	fails()
+	last := fails()
+	check("two", last, 2)
+	ended(system(t), of(live, fleet.TypeRollback, last.ID), fleet.DeploymentCompleted)
+	check("with a rollback of the daemon's own", last, 2)
+	if _, err := s.CreateDeployment(system(t), live.Scaled(3, "")); err != nil {
+		t.Fatal(err)
+	}
+	last = fails()
+	check("a third, which superseded another", last, 3)
+	ended(user, of(live, fleet.TypeRollback, last.ID), fleet.DeploymentCompleted)
+	check("which a user has undone", last, 3)
+	ended(user, of(live, fleet.TypeDeploy, ""), fleet.DeploymentFailed)
+	check("a user's deployment failed", last, 3)
+	ended(user, of(live, fleet.TypeDeploy, ""), fleet.DeploymentCompleted)
+	check("a user has deployed", last, 0)
+	last = fails()
+	check("the first since", last, 1)
+	ended(system(t), live.Scaled(3, ""), fleet.DeploymentCompleted)
+	check("one has succeeded", last, 0)
+	for range fleet.MostFailures + 2 {
+		last = fails()
+	}
+	check("more than are counted", last, fleet.MostFailures)
 }
 
 // TestDeploymentKeepsReplicas: where a policy owns their number, a deployment that

@@ -73,14 +73,15 @@ func (t *transaction) rollUpHours(ctx context.Context, done, to time.Time) error
 }
 
 // DropMetrics implements metrics.Store. What is not rolled up yet stays. The
-// decisions that went by the metrics go with the longest kept of them.
+// decisions that went by the metrics go with the longest kept of them, and those that
+// changed nothing with the samples.
 func (s *Store) DropMetrics(ctx context.Context, keep fleet.MetricRetention) (dropped string, err error) {
 	err = s.write(ctx, "drop old metrics", func(t *transaction) error {
 		have, err := t.MetricSources(ctx)
 		if err != nil {
 			return err
 		}
-		if _, err := t.PruneDecisions(ctx, keep.Rollups1h); err != nil {
+		if _, err := t.PruneDecisions(ctx, dbsqlc.PruneDecisionsParams{Changes: keep.Rollups1h, Others: keep.Samples}); err != nil {
 			return err
 		}
 		if _, err := t.tx.Exec(ctx, hurry); err != nil {

@@ -634,6 +634,31 @@ func TestRecordUsage(t *testing.T) {
 	}
 }
 
+// TestPruneDecisions: what changed nothing goes with the samples, what changed something
+// with the roll-ups that are kept the longest.
+func TestPruneDecisions(t *testing.T) {
+	s, db := open(t)
+	conn := connect(t, db.OwnerURL)
+	d := createDefinition(t, s, "api")
+	for _, days := range []int{1, 3, 500} {
+		for _, outcome := range []fleet.ScalingOutcome{fleet.OutcomeScaledUp, fleet.OutcomeScaledDown, fleet.OutcomeResized, fleet.OutcomeLimited, fleet.OutcomeNoChange} {
+			at := testTime.AddDate(0, 0, -days)
+			decided(t, conn, fleet.ScalingDecision{DefinitionID: d.ID, Environment: "staging", Outcome: outcome, Inputs: []fleet.ScalingReading{}, DecidedAt: at, LastEvaluatedAt: at})
+		}
+	}
+	keep := fleet.MetricRetention{Samples: testTime.AddDate(0, 0, -2), Rollups5m: testTime.AddDate(0, 0, -30), Rollups1h: testTime.AddDate(0, 0, -400)}
+	if _, err := s.DropMetrics(system(t), keep); err != nil {
+		t.Fatal(err)
+	}
+	for days, want := range map[int]int{1: 5, 3: 3, 500: 0} {
+		at := testTime.AddDate(0, 0, -days)
+		list, err := s.ListScalingDecisions(system(t), fleet.ScalingDecisionFilter{From: &at, To: &at}, fleet.Page{})
+		if err != nil || list.Total != want {
+			t.Errorf("%d days later %d decisions are left, %v; want %d", days, list.Total, err, want)
+		}
+	}
+}
+
 // TestDropMetrics drops the oldest partitions, one by one, and never the last day or
 // what is not rolled up.
 func TestDropMetrics(t *testing.T) {

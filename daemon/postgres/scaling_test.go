@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -389,6 +390,9 @@ func TestListScalingDecisions(t *testing.T) {
 	resized := decided(t, conn, decision(fleet.OutcomeResized, "staging", 30, 30))
 	same := []fleet.ScalingDecision{held, elsewhere} // by identifier, the higher first
 	slices.SortFunc(same, func(a, b fleet.ScalingDecision) int { return strings.Compare(b.ID, a.ID) })
+	moment := func(at time.Time) fleet.ScalingDecisionFilter {
+		return fleet.ScalingDecisionFilter{Environment: "staging", From: &at, To: &at}
+	}
 	for name, tt := range map[string]struct {
 		filter fleet.ScalingDecisionFilter
 		want   []fleet.ScalingDecision
@@ -400,8 +404,15 @@ func TestListScalingDecisions(t *testing.T) {
 		"outcome":     {fleet.ScalingDecisionFilter{Outcome: fleet.OutcomeLimited}, []fleet.ScalingDecision{held}},
 		"changes":     {fleet.ScalingDecisionFilter{Environment: "staging", Changes: true}, []fleet.ScalingDecision{resized, full}},
 		"from":        {fleet.ScalingDecisionFilter{Environment: "staging", From: new(at(20))}, []fleet.ScalingDecision{resized, held}},
-		"to":          {fleet.ScalingDecisionFilter{Environment: "staging", To: new(at(11))}, []fleet.ScalingDecision{full, quiet}},
-		"at a moment": {fleet.ScalingDecisionFilter{Environment: "staging", From: new(at(15)), To: new(at(15))}, []fleet.ScalingDecision{held}},
+		"to":          {fleet.ScalingDecisionFilter{Environment: "staging", To: new(at(10))}, []fleet.ScalingDecision{full, quiet}},
+		"from and to": {fleet.ScalingDecisionFilter{Environment: "staging", From: new(at(9)), To: new(at(11))}, []fleet.ScalingDecision{held, full, quiet}},
+		"at a moment": {moment(at(15)), []fleet.ScalingDecision{held}},
+		"at the moment of a decision, which replaces the one before": {moment(at(10)), []fleet.ScalingDecision{full}},
+		"at the moment of an evaluation":                             {moment(at(9)), []fleet.ScalingDecision{quiet}},
+		"between two decisions":                                      {moment(at(9).Add(30 * time.Second)), []fleet.ScalingDecision{quiet}},
+		"amid one that goes on":                                      {moment(at(32)), []fleet.ScalingDecision{resized}},
+		"when nothing was evaluated":                                 {moment(at(25)), nil},
+		"of what has taken over from another policy":                 {fleet.ScalingDecisionFilter{PolicyID: p.ID, From: new(at(12)), To: new(at(12))}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []fleet.ScalingDecision
@@ -426,6 +437,57 @@ func TestListScalingDecisions(t *testing.T) {
 	}
 	if r, err := s.ListScalingDecisions(as(t, s, developer, "production"), fleet.ScalingDecisionFilter{}, fleet.Page{}); err != nil || r.Total != 1 {
 		t.Errorf("production alone: %d decisions, %v", r.Total, err)
+	}
+}
+
+// TestWhyAtAMoment: the query of the guide and the list say the same of each moment.
+func TestWhyAtAMoment(t *testing.T) {
+	s, db := open(t)
+	conn := connect(t, db.OwnerURL)
+	d := createDefinition(t, s, "api")
+	guide, err := os.ReadFile("../../docs/operations/autoscaling.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(guide), "## Why seven replicas at 14:02?\n\n```sql\n")
+	query, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("the guide has no query")
+	}
+	const moment = "'2026-06-06 14:02+01'"
+	asked := time.Date(2026, time.June, 6, 13, 2, 0, 0, time.UTC)
+	at := func(seconds int) time.Time { return asked.Add(time.Duration(seconds) * time.Second) }
+	// Rows as they follow each other; then nobody evaluates, and then one goes on.
+	for _, row := range [][2]int{{-3600, -1800}, {-1800, -1770}, {-1770, -900}, {0, 30}, {30, 600}} {
+		for _, environment := range []string{"production", "staging"} {
+			decided(t, conn, fleet.ScalingDecision{DefinitionID: d.ID, Environment: environment, Outcome: fleet.OutcomeLimited, Reason: "because",
+				Inputs: []fleet.ScalingReading{}, DecidedAt: at(row[0]), LastEvaluatedAt: at(row[1])})
+		}
+	}
+	for _, tt := range []struct{ moment, decided int }{
+		{-3601, 1}, {-3600, -3600}, {-1801, -3600}, {-1800, -1800}, {-1785, -1800}, {-1770, -1770}, {-900, -1770}, {-890, -1770},
+		{-600, 1}, {-1, 1}, {0, 0}, {15, 0}, {30, 30}, {600, 30}, {660, 30}, {800, 1},
+	} {
+		want := []time.Time{at(tt.decided)}
+		if tt.decided == 1 {
+			want = nil // none
+		}
+		rows, err := conn.Query(t.Context(), "SELECT decided_at FROM ("+strings.TrimSuffix(strings.TrimSpace(strings.ReplaceAll(query, moment, "'"+at(tt.moment).Format(time.RFC3339)+"'")), ";")+") AS answer")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
+		if err != nil {
+			t.Fatal(err)
+		}
+		same := func(a, b time.Time) bool { return a.Equal(b) }
+		if !slices.EqualFunc(got, want, same) {
+			t.Errorf("%d s: the guide's query finds %v, want %v", tt.moment, got, want)
+		}
+		list, err := s.ListScalingDecisions(system(t), fleet.ScalingDecisionFilter{Environment: "production", From: new(at(tt.moment)), To: new(at(tt.moment))}, fleet.Page{})
+		if err != nil || list.Total != len(want) || len(list.Items) != len(want) || len(want) > 0 && !list.Items[0].DecidedAt.Equal(want[0]) {
+			t.Errorf("%d s: the list has %d: %+v, %v; want %v", tt.moment, list.Total, list.Items, err, want)
+		}
 	}
 }
 

@@ -240,7 +240,7 @@ func TestNobody(t *testing.T) {
 		"DropMetrics":     func() error { _, err := s.DropMetrics(ctx, fleet.MetricRetention{}); return err },
 		"ScalingStates":   func() error { _, err := s.ScalingStates(ctx, testTime, fleet.Freshness{}); return err },
 		"RecordScaling":   func() error { return s.RecordScaling(ctx, fleet.ScalingRecord{}) },
-		"LatestDecisions": func() error { _, err := s.LatestDecisions(ctx); return err },
+		"LatestDecisions": func() error { _, err := s.LatestDecisions(ctx, time.Now()); return err },
 		"ListEvents":      func() error { _, err := s.ListEvents(ctx, fleet.EventFilter{}, fleet.Page{}); return err },
 		"CreateToken":     func() error { _, err := s.CreateToken(ctx, fleet.Token{}, nil); return err },
 		"TouchToken":      func() error { return s.TouchToken(ctx, definitionID, testTime) },

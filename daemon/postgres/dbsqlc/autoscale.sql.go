@@ -151,8 +151,8 @@ func (q *Queries) InsertDecision(ctx context.Context, arg InsertDecisionParams) 
 const latestDecisions = `-- name: LatestDecisions :many
 SELECT DISTINCT ON (s.definition_id, s.environment, s.unit) s.id, s.definition_id, s.environment, s.policy_id, s.policy_name, s.outcome, s.current_value, s.wanted_value, s.limited_value, s.unit, s.limited_by, s.reason, s.inputs, s.deployment_id, s.evaluations, s.decided_at, s.last_evaluated_at, d.name AS definition_name
 FROM scaling_decisions s JOIN container_definitions d ON d.id = s.definition_id
-WHERE s.decided_at > now() - interval '1 day'
-ORDER BY s.definition_id, s.environment, s.unit, s.decided_at DESC
+WHERE s.last_evaluated_at > $1::timestamptz
+ORDER BY s.definition_id, s.environment, s.unit, s.last_evaluated_at DESC, s.decided_at DESC
 `
 
 type LatestDecisionsRow struct {
@@ -160,9 +160,9 @@ type LatestDecisionsRow struct {
 	DefinitionName  string
 }
 
-// LatestDecisions are the last ones of workloads, one for each unit.
-func (q *Queries) LatestDecisions(ctx context.Context) ([]LatestDecisionsRow, error) {
-	rows, err := q.db.Query(ctx, latestDecisions)
+// LatestDecisions are the last ones of workloads, one for each unit, that were evaluated after a time.
+func (q *Queries) LatestDecisions(ctx context.Context, after time.Time) ([]LatestDecisionsRow, error) {
+	rows, err := q.db.Query(ctx, latestDecisions, after)
 	if err != nil {
 		return nil, err
 	}
@@ -201,28 +201,56 @@ func (q *Queries) LatestDecisions(ctx context.Context) ([]LatestDecisionsRow, er
 }
 
 const prolongDecision = `-- name: ProlongDecision :exec
-UPDATE scaling_decisions SET evaluations = evaluations + $2::int, last_evaluated_at = $3::timestamptz
+UPDATE scaling_decisions SET
+    evaluations = evaluations + $9::int, last_evaluated_at = $10::timestamptz,
+    policy_id = $2, policy_name = $3, outcome = $4, wanted_value = $5, limited_by = $6, reason = $7, inputs = $8
 WHERE id = $1
 `
 
 type ProlongDecisionParams struct {
-	ID   string
-	More int
-	At   time.Time
+	ID          string
+	PolicyID    *string
+	PolicyName  *string
+	Outcome     fleet.ScalingOutcome
+	WantedValue int64
+	LimitedBy   *string
+	Reason      string
+	Inputs      []fleet.ScalingReading
+	More        int
+	Until       time.Time
 }
 
-// ProlongDecision counts equal evaluations that followed.
+// ProlongDecision counts the evaluations that followed, and says what the last of them came to.
 func (q *Queries) ProlongDecision(ctx context.Context, arg ProlongDecisionParams) error {
-	_, err := q.db.Exec(ctx, prolongDecision, arg.ID, arg.More, arg.At)
+	_, err := q.db.Exec(ctx, prolongDecision,
+		arg.ID,
+		arg.PolicyID,
+		arg.PolicyName,
+		arg.Outcome,
+		arg.WantedValue,
+		arg.LimitedBy,
+		arg.Reason,
+		arg.Inputs,
+		arg.More,
+		arg.Until,
+	)
 	return err
 }
 
 const pruneDecisions = `-- name: PruneDecisions :execrows
-DELETE FROM scaling_decisions WHERE last_evaluated_at < $1
+DELETE FROM scaling_decisions
+WHERE last_evaluated_at < $1::timestamptz
+    OR last_evaluated_at < $2::timestamptz AND outcome NOT IN ('scaled_up', 'scaled_down', 'resized')
 `
 
-func (q *Queries) PruneDecisions(ctx context.Context, lastEvaluatedAt time.Time) (int64, error) {
-	result, err := q.db.Exec(ctx, pruneDecisions, lastEvaluatedAt)
+type PruneDecisionsParams struct {
+	Changes time.Time
+	Others  time.Time
+}
+
+// PruneDecisions forgets those of before a time, and sooner those that changed nothing.
+func (q *Queries) PruneDecisions(ctx context.Context, arg PruneDecisionsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, pruneDecisions, arg.Changes, arg.Others)
 	if err != nil {
 		return 0, err
 	}
@@ -325,23 +353,34 @@ func (q *Queries) ScalingChanges(ctx context.Context, since time.Time) ([]Scalin
 }
 
 const scalingEnds = `-- name: ScalingEnds :many
-SELECT DISTINCT ON (d.definition_id, d.environment) d.definition_id, d.environment, d.deployment_status, d.completed_at
+SELECT k.definition_id, k.environment, e.id, e.deployment_type, e.deployment_status, e.completed_at,
+    coalesce((SELECT undone.deployment_type = 'scale' FROM deployment_history undone WHERE undone.id = e.rollback_of_id), false)::boolean AS undoes_scaling
 FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
-JOIN deployment_history d ON d.definition_id = k.definition_id AND d.environment = k.environment
-WHERE d.deployment_type = 'scale' AND d.deployment_status <> 'in_progress' AND d.superseded_by_id IS NULL
-ORDER BY d.definition_id, d.environment, d.id DESC
+CROSS JOIN LATERAL (
+    SELECT d.id, d.deployment_type, d.deployment_status, d.completed_at, d.rollback_of_id FROM deployment_history d
+    WHERE d.definition_id = k.definition_id AND d.environment = k.environment
+        AND (d.deployment_type = 'scale' OR d.started_by <> '00000000-0000-7000-8000-000000000001')
+        AND d.superseded_by_id IS NULL AND d.completed_at IS NOT NULL
+    ORDER BY d.completed_at DESC
+    LIMIT $1::int
+) AS e
+ORDER BY e.completed_at
 `
 
 type ScalingEndsRow struct {
 	DefinitionID     string
 	Environment      string
+	ID               string
+	DeploymentType   fleet.DeploymentType
 	DeploymentStatus fleet.DeploymentStatus
 	CompletedAt      *time.Time
+	UndoesScaling    bool
 }
 
-// ScalingEnds are their last scalings that ended by themselves.
-func (q *Queries) ScalingEnds(ctx context.Context) ([]ScalingEndsRow, error) {
-	rows, err := q.db.Query(ctx, scalingEnds)
+// ScalingEnds are their latest deployments that ended by themselves and that tell how scaling goes: scalings, and what
+// users have begun; oldest first. The WHERE is that of the index, along which few rows are read however many there are.
+func (q *Queries) ScalingEnds(ctx context.Context, most int) ([]ScalingEndsRow, error) {
+	rows, err := q.db.Query(ctx, scalingEnds, most)
 	if err != nil {
 		return nil, err
 	}
@@ -352,8 +391,11 @@ func (q *Queries) ScalingEnds(ctx context.Context) ([]ScalingEndsRow, error) {
 		if err := rows.Scan(
 			&i.DefinitionID,
 			&i.Environment,
+			&i.ID,
+			&i.DeploymentType,
 			&i.DeploymentStatus,
 			&i.CompletedAt,
+			&i.UndoesScaling,
 		); err != nil {
 			return nil, err
 		}

@@ -17,8 +17,12 @@ WHERE ($1::uuid IS NULL OR s.definition_id = $1)
     AND ($3::uuid IS NULL OR s.policy_id = $3)
     AND ($4::text IS NULL OR s.outcome = $4)
     AND (NOT $5::bool OR s.outcome IN ('scaled_up', 'scaled_down', 'resized'))
-    AND ($6::timestamptz IS NULL OR s.last_evaluated_at >= $6)
-    AND ($7::timestamptz IS NULL OR s.decided_at < $7)
+    AND ($6::timestamptz IS NULL OR s.decided_at <= $6)
+    AND ($7::timestamptz IS NULL OR s.decided_at >= $7
+        OR s.last_evaluated_at >= $7 - interval '2 minutes' AND NOT EXISTS (
+            SELECT FROM scaling_decisions later
+            WHERE later.definition_id = s.definition_id AND later.environment = s.environment AND later.unit = s.unit
+                AND later.decided_at > s.decided_at AND later.decided_at <= $7))
 `
 
 type CountScalingDecisionsParams struct {
@@ -27,8 +31,8 @@ type CountScalingDecisionsParams struct {
 	PolicyID     *string
 	Outcome      *string
 	Changes      bool
-	FromTime     *time.Time
 	ToTime       *time.Time
+	FromTime     *time.Time
 }
 
 func (q *Queries) CountScalingDecisions(ctx context.Context, arg CountScalingDecisionsParams) (int64, error) {
@@ -38,8 +42,8 @@ func (q *Queries) CountScalingDecisions(ctx context.Context, arg CountScalingDec
 		arg.PolicyID,
 		arg.Outcome,
 		arg.Changes,
-		arg.FromTime,
 		arg.ToTime,
+		arg.FromTime,
 	)
 	var count int64
 	err := row.Scan(&count)
@@ -302,8 +306,12 @@ WHERE ($1::uuid IS NULL OR s.definition_id = $1)
     AND ($3::uuid IS NULL OR s.policy_id = $3)
     AND ($4::text IS NULL OR s.outcome = $4)
     AND (NOT $5::bool OR s.outcome IN ('scaled_up', 'scaled_down', 'resized'))
-    AND ($6::timestamptz IS NULL OR s.last_evaluated_at >= $6)
-    AND ($7::timestamptz IS NULL OR s.decided_at < $7)
+    AND ($6::timestamptz IS NULL OR s.decided_at <= $6)
+    AND ($7::timestamptz IS NULL OR s.decided_at >= $7
+        OR s.last_evaluated_at >= $7 - interval '2 minutes' AND NOT EXISTS (
+            SELECT FROM scaling_decisions later
+            WHERE later.definition_id = s.definition_id AND later.environment = s.environment AND later.unit = s.unit
+                AND later.decided_at > s.decided_at AND later.decided_at <= $7))
     AND ($8::uuid IS NULL OR (s.decided_at, s.id) < ($9::timestamptz, $8::uuid))
 ORDER BY s.decided_at DESC, s.id DESC
 LIMIT $10::int
@@ -315,8 +323,8 @@ type ListScalingDecisionsParams struct {
 	PolicyID     *string
 	Outcome      *string
 	Changes      bool
-	FromTime     *time.Time
 	ToTime       *time.Time
+	FromTime     *time.Time
 	BeforeID     *string
 	BeforeTime   *time.Time
 	MaxRows      int
@@ -327,6 +335,8 @@ type ListScalingDecisionsRow struct {
 	DefinitionName  string
 }
 
+// ListScalingDecisions: in force at a time is what began before and was not replaced until then. What goes on is written
+// from time to time, so that its last evaluation may be a while ago; two minutes are more than that, but for long intervals.
 func (q *Queries) ListScalingDecisions(ctx context.Context, arg ListScalingDecisionsParams) ([]ListScalingDecisionsRow, error) {
 	rows, err := q.db.Query(ctx, listScalingDecisions,
 		arg.DefinitionID,
@@ -334,8 +344,8 @@ func (q *Queries) ListScalingDecisions(ctx context.Context, arg ListScalingDecis
 		arg.PolicyID,
 		arg.Outcome,
 		arg.Changes,
-		arg.FromTime,
 		arg.ToTime,
+		arg.FromTime,
 		arg.BeforeID,
 		arg.BeforeTime,
 		arg.MaxRows,

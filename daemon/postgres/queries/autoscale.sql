@@ -30,13 +30,21 @@ SELECT s.* FROM scaling_states s
 JOIN (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
     ON s.definition_id = k.definition_id AND s.environment = k.environment;
 
--- ScalingEnds are their last scalings that ended by themselves.
+-- ScalingEnds are their latest deployments that ended by themselves and that tell how scaling goes: scalings, and what
+-- users have begun; oldest first. The WHERE is that of the index, along which few rows are read however many there are.
 -- name: ScalingEnds :many
-SELECT DISTINCT ON (d.definition_id, d.environment) d.definition_id, d.environment, d.deployment_status, d.completed_at
+SELECT k.definition_id, k.environment, e.id, e.deployment_type, e.deployment_status, e.completed_at,
+    coalesce((SELECT undone.deployment_type = 'scale' FROM deployment_history undone WHERE undone.id = e.rollback_of_id), false)::boolean AS undoes_scaling
 FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
-JOIN deployment_history d ON d.definition_id = k.definition_id AND d.environment = k.environment
-WHERE d.deployment_type = 'scale' AND d.deployment_status <> 'in_progress' AND d.superseded_by_id IS NULL
-ORDER BY d.definition_id, d.environment, d.id DESC;
+CROSS JOIN LATERAL (
+    SELECT d.id, d.deployment_type, d.deployment_status, d.completed_at, d.rollback_of_id FROM deployment_history d
+    WHERE d.definition_id = k.definition_id AND d.environment = k.environment
+        AND (d.deployment_type = 'scale' OR d.started_by <> '00000000-0000-7000-8000-000000000001')
+        AND d.superseded_by_id IS NULL AND d.completed_at IS NOT NULL
+    ORDER BY d.completed_at DESC
+    LIMIT sqlc.arg('most')::int
+) AS e
+ORDER BY e.completed_at;
 
 -- ScalingInstances are the replicas of such workloads, and whether they have proved themselves: those of the live deployment
 -- and what scalings have added to it, not what another deployment in progress has started besides. A deployment that keeps
@@ -79,17 +87,19 @@ INSERT INTO scaling_decisions (
     limited_by, reason, inputs, deployment_id, evaluations, decided_at, last_evaluated_at
 ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17);
 
--- ProlongDecision counts equal evaluations that followed.
+-- ProlongDecision counts the evaluations that followed, and says what the last of them came to.
 -- name: ProlongDecision :exec
-UPDATE scaling_decisions SET evaluations = evaluations + sqlc.arg('more')::int, last_evaluated_at = sqlc.arg('at')::timestamptz
+UPDATE scaling_decisions SET
+    evaluations = evaluations + sqlc.arg('more')::int, last_evaluated_at = sqlc.arg('until')::timestamptz,
+    policy_id = $2, policy_name = $3, outcome = $4, wanted_value = $5, limited_by = $6, reason = $7, inputs = $8
 WHERE id = $1;
 
--- LatestDecisions are the last ones of workloads, one for each unit.
+-- LatestDecisions are the last ones of workloads, one for each unit, that were evaluated after a time.
 -- name: LatestDecisions :many
 SELECT DISTINCT ON (s.definition_id, s.environment, s.unit) sqlc.embed(s), d.name AS definition_name
 FROM scaling_decisions s JOIN container_definitions d ON d.id = s.definition_id
-WHERE s.decided_at > now() - interval '1 day'
-ORDER BY s.definition_id, s.environment, s.unit, s.decided_at DESC;
+WHERE s.last_evaluated_at > sqlc.arg('after')::timestamptz
+ORDER BY s.definition_id, s.environment, s.unit, s.last_evaluated_at DESC, s.decided_at DESC;
 
 -- ForgetLimit takes away what a vertical policy that there is no more has set.
 -- name: ForgetLimit :exec
@@ -101,5 +111,8 @@ WHERE definition_id = sqlc.arg('definition_id') AND environment = sqlc.arg('envi
 SELECT p.trigger_metric FROM scaling_policies p
 WHERE p.definition_id = $1 AND p.environment = $2 AND p.scaling_type = 'vertical';
 
+-- PruneDecisions forgets those of before a time, and sooner those that changed nothing.
 -- name: PruneDecisions :execrows
-DELETE FROM scaling_decisions WHERE last_evaluated_at < $1;
+DELETE FROM scaling_decisions
+WHERE last_evaluated_at < sqlc.arg('changes')::timestamptz
+    OR last_evaluated_at < sqlc.arg('others')::timestamptz AND outcome NOT IN ('scaled_up', 'scaled_down', 'resized');

@@ -55,6 +55,8 @@ WHERE (sqlc.narg('definition_id')::uuid IS NULL OR p.definition_id = sqlc.narg('
     AND (sqlc.narg('policy_name')::text IS NULL OR p.policy_name = sqlc.narg('policy_name'))
     AND (sqlc.narg('scaling_type')::text IS NULL OR p.scaling_type = sqlc.narg('scaling_type'));
 
+-- ListScalingDecisions: in force at a time is what began before and was not replaced until then. What goes on is written
+-- from time to time, so that its last evaluation may be a while ago; two minutes are more than that, but for long intervals.
 -- name: ListScalingDecisions :many
 SELECT sqlc.embed(s), d.name AS definition_name FROM scaling_decisions s
 JOIN container_definitions d ON d.id = s.definition_id
@@ -63,8 +65,12 @@ WHERE (sqlc.narg('definition_id')::uuid IS NULL OR s.definition_id = sqlc.narg('
     AND (sqlc.narg('policy_id')::uuid IS NULL OR s.policy_id = sqlc.narg('policy_id'))
     AND (sqlc.narg('outcome')::text IS NULL OR s.outcome = sqlc.narg('outcome'))
     AND (NOT sqlc.arg('changes')::bool OR s.outcome IN ('scaled_up', 'scaled_down', 'resized'))
-    AND (sqlc.narg('from_time')::timestamptz IS NULL OR s.last_evaluated_at >= sqlc.narg('from_time'))
-    AND (sqlc.narg('to_time')::timestamptz IS NULL OR s.decided_at < sqlc.narg('to_time'))
+    AND (sqlc.narg('to_time')::timestamptz IS NULL OR s.decided_at <= sqlc.narg('to_time'))
+    AND (sqlc.narg('from_time')::timestamptz IS NULL OR s.decided_at >= sqlc.narg('from_time')
+        OR s.last_evaluated_at >= sqlc.narg('from_time') - interval '2 minutes' AND NOT EXISTS (
+            SELECT FROM scaling_decisions later
+            WHERE later.definition_id = s.definition_id AND later.environment = s.environment AND later.unit = s.unit
+                AND later.decided_at > s.decided_at AND later.decided_at <= sqlc.narg('from_time')))
     AND (sqlc.narg('before_id')::uuid IS NULL OR (s.decided_at, s.id) < (sqlc.narg('before_time')::timestamptz, sqlc.narg('before_id')::uuid))
 ORDER BY s.decided_at DESC, s.id DESC
 LIMIT sqlc.arg('max_rows')::int;
@@ -76,5 +82,9 @@ WHERE (sqlc.narg('definition_id')::uuid IS NULL OR s.definition_id = sqlc.narg('
     AND (sqlc.narg('policy_id')::uuid IS NULL OR s.policy_id = sqlc.narg('policy_id'))
     AND (sqlc.narg('outcome')::text IS NULL OR s.outcome = sqlc.narg('outcome'))
     AND (NOT sqlc.arg('changes')::bool OR s.outcome IN ('scaled_up', 'scaled_down', 'resized'))
-    AND (sqlc.narg('from_time')::timestamptz IS NULL OR s.last_evaluated_at >= sqlc.narg('from_time'))
-    AND (sqlc.narg('to_time')::timestamptz IS NULL OR s.decided_at < sqlc.narg('to_time'));
+    AND (sqlc.narg('to_time')::timestamptz IS NULL OR s.decided_at <= sqlc.narg('to_time'))
+    AND (sqlc.narg('from_time')::timestamptz IS NULL OR s.decided_at >= sqlc.narg('from_time')
+        OR s.last_evaluated_at >= sqlc.narg('from_time') - interval '2 minutes' AND NOT EXISTS (
+            SELECT FROM scaling_decisions later
+            WHERE later.definition_id = s.definition_id AND later.environment = s.environment AND later.unit = s.unit
+                AND later.decided_at > s.decided_at AND later.decided_at <= sqlc.narg('from_time')));
