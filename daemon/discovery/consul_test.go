@@ -252,7 +252,7 @@ func TestBlockingQuery(t *testing.T) {
 // awaitWaiters waits until that many queries wait.
 func awaitWaiters(t *testing.T, d *discovery.Directory, n int64) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); discovery.Waiters(d) != n; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); discovery.Waiters(d) != n; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d queries wait, want %d", discovery.Waiters(d), n)
 		}

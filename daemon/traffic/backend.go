@@ -15,10 +15,12 @@ import (
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
 
+// connectTimeout is how long an instance may take to accept a connection. Tests
+// raise it: what waits it out shows by that.
+var connectTimeout = 3 * time.Second
+
 // Bounds of connections to instances.
 const (
-	// connectTimeout is how long an instance may take to accept a connection.
-	connectTimeout = 3 * time.Second
 	// idleUpstream is how long an unused connection to an instance is kept. It is
 	// shorter than servers commonly keep theirs, so that they do not close one that
 	// is about to be used.

@@ -43,6 +43,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	connectTimeout = 2 * patience // no test ends well because of it
 	os.Exit(m.Run())
 }
 
