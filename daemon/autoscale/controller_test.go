@@ -110,6 +110,7 @@ func driven(t *testing.T, r *rows, interval time.Duration, n int, before func(k 
 	done := make(chan error)
 	go func() { done <- c.Run(ctx) }()
 	for k := range n {
+		synctest.Wait() // no evaluation is under way
 		before(k)
 		c.Wake()
 		time.Sleep(interval)

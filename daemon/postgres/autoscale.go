@@ -127,11 +127,14 @@ func (t *transaction) loadFailures(ctx context.Context, states map[fleet.Workloa
 		if !ok {
 			continue
 		}
-		switch succeeded := r.DeploymentStatus == fleet.DeploymentCompleted; {
-		case succeeded && !r.UndoesScaling:
+		switch {
+		case r.Succeeded && !r.UndoesScaling:
 			state.Failure = nil
-		case !succeeded && r.DeploymentType == fleet.TypeScale:
+		case !r.Succeeded && r.DeploymentType == fleet.TypeScale:
 			before := cmp.Or(state.Failure, new(fleet.ScalingFailure)).InARow
+			if r.LeftSome { // it got somewhere
+				before = 0
+			}
 			state.Failure = &fleet.ScalingFailure{DeploymentID: r.ID, At: *r.CompletedAt, InARow: min(before+1, fleet.MostFailures)}
 		}
 	}

@@ -295,7 +295,12 @@ func TestScalingFailures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err = s.UpdateDeployment(system(t), d.ID, func(d *fleet.Deployment) ([]fleet.Event, error) { d.Status = status; return nil, nil })
+		d, err = s.UpdateDeployment(system(t), d.ID, func(d *fleet.Deployment) ([]fleet.Event, error) {
+			if d.Status = status; status == fleet.DeploymentFailed {
+				d.Errors = []fleet.DeploymentError{{Message: "it crashes"}}
+			}
+			return nil, nil
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -344,6 +349,21 @@ func TestScalingFailures(t *testing.T) {
 	check("the first since", last, 1)
 	ended(system(t), live.Scaled(3, ""), fleet.DeploymentCompleted)
 	check("one has succeeded", last, 0)
+	fails()
+	last = fails()
+	partly := of(live, fleet.TypeRollback, last.ID)
+	partly.After = 4
+	ended(system(t), partly, fleet.DeploymentCompleted)
+	check("the last has left a replica", last, 1)
+	if changes := scalingState(t, s).Changes; len(changes) == 0 || changes[len(changes)-1].Before != 3 || changes[len(changes)-1].After != 4 {
+		t.Errorf("changes %+v, want what the failed one has left to be the last", changes)
+	}
+	undone := ended(system(t), live.Scaled(5, ""), fleet.DeploymentCompleted)
+	ended(user, of(live, fleet.TypeRollback, undone.ID), fleet.DeploymentCompleted)
+	check("one has succeeded, and was undone later", last, 0)
+	if changes := scalingState(t, s).Changes; changes[len(changes)-1].Before != 5 || changes[len(changes)-1].After != 2 {
+		t.Errorf("changes %+v, want the undoing to be the last", changes)
+	}
 	for range fleet.MostFailures + 2 {
 		last = fails()
 	}

@@ -202,7 +202,7 @@ func TestMigrateMetrics(t *testing.T) {
 // back, get the settings of the rollout of the same version, whoever owns the tables.
 func TestMigrateRollbacks(t *testing.T) {
 	db, u := emptyWithOwner(t)
-	if err := postgres.MigrateTo(t.Context(), u, 14, slog.New(slog.DiscardHandler)); err != nil {
+	if err := postgres.MigrateTo(t.Context(), u, 13, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	conn := connect(t, db.OwnerURL)

@@ -312,7 +312,8 @@ const scalingChanges = `-- name: ScalingChanges :many
 SELECT d.definition_id, d.environment, d.started_at, d.instances_before, d.instances_after
 FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
 JOIN deployment_history d ON d.definition_id = k.definition_id AND d.environment = k.environment
-WHERE d.deployment_type = 'scale' AND d.deployment_status IN ('in_progress', 'completed')
+WHERE d.deployment_status IN ('in_progress', 'completed') AND (d.deployment_type = 'scale' OR d.deployment_type = 'rollback' AND EXISTS (
+        SELECT FROM deployment_history undone WHERE undone.id = d.rollback_of_id AND undone.deployment_type = 'scale'))
     AND d.started_at >= $1::timestamptz AND d.instances_before <> d.instances_after
 ORDER BY d.id
 `
@@ -325,7 +326,8 @@ type ScalingChangesRow struct {
 	InstancesAfter  int
 }
 
-// ScalingChanges are their changes of the number of replicas that were not superseded.
+// ScalingChanges are their changes of the number of replicas that were not superseded: scalings, and what one that failed
+// has left, or one that was undone has taken back.
 func (q *Queries) ScalingChanges(ctx context.Context, since time.Time) ([]ScalingChangesRow, error) {
 	rows, err := q.db.Query(ctx, scalingChanges, since)
 	if err != nil {
@@ -353,11 +355,14 @@ func (q *Queries) ScalingChanges(ctx context.Context, since time.Time) ([]Scalin
 }
 
 const scalingEnds = `-- name: ScalingEnds :many
-SELECT k.definition_id, k.environment, e.id, e.deployment_type, e.deployment_status, e.completed_at,
+SELECT k.definition_id, k.environment, e.id, e.deployment_type, e.completed_at,
+    (e.deployment_status = 'completed' OR e.deployment_status = 'rolled_back' AND e.error_details IS NULL)::boolean AS succeeded,
+    coalesce((SELECT rest.instances_after > rest.instances_before FROM deployment_history rest WHERE rest.id = e.rollback_id), false)::boolean AS left_some,
     coalesce((SELECT undone.deployment_type = 'scale' FROM deployment_history undone WHERE undone.id = e.rollback_of_id), false)::boolean AS undoes_scaling
 FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
 CROSS JOIN LATERAL (
-    SELECT d.id, d.deployment_type, d.deployment_status, d.completed_at, d.rollback_of_id FROM deployment_history d
+    SELECT d.id, d.deployment_type, d.deployment_status, d.completed_at, d.error_details, d.rollback_id, d.rollback_of_id
+    FROM deployment_history d
     WHERE d.definition_id = k.definition_id AND d.environment = k.environment
         AND (d.deployment_type = 'scale' OR d.started_by <> '00000000-0000-7000-8000-000000000001')
         AND d.superseded_by_id IS NULL AND d.completed_at IS NOT NULL
@@ -368,17 +373,19 @@ ORDER BY e.completed_at
 `
 
 type ScalingEndsRow struct {
-	DefinitionID     string
-	Environment      string
-	ID               string
-	DeploymentType   fleet.DeploymentType
-	DeploymentStatus fleet.DeploymentStatus
-	CompletedAt      *time.Time
-	UndoesScaling    bool
+	DefinitionID   string
+	Environment    string
+	ID             string
+	DeploymentType fleet.DeploymentType
+	CompletedAt    *time.Time
+	Succeeded      bool
+	LeftSome       bool
+	UndoesScaling  bool
 }
 
 // ScalingEnds are their latest deployments that ended by themselves and that tell how scaling goes: scalings, and what
-// users have begun; oldest first. The WHERE is that of the index, along which few rows are read however many there are.
+// users have begun; oldest first. What completed and was undone later succeeded; nothing went wrong with it. The WHERE
+// is that of the index, along which few rows are read however many there are.
 func (q *Queries) ScalingEnds(ctx context.Context, most int) ([]ScalingEndsRow, error) {
 	rows, err := q.db.Query(ctx, scalingEnds, most)
 	if err != nil {
@@ -393,8 +400,9 @@ func (q *Queries) ScalingEnds(ctx context.Context, most int) ([]ScalingEndsRow, 
 			&i.Environment,
 			&i.ID,
 			&i.DeploymentType,
-			&i.DeploymentStatus,
 			&i.CompletedAt,
+			&i.Succeeded,
+			&i.LeftSome,
 			&i.UndoesScaling,
 		); err != nil {
 			return nil, err

@@ -31,13 +31,17 @@ JOIN (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHE
     ON s.definition_id = k.definition_id AND s.environment = k.environment;
 
 -- ScalingEnds are their latest deployments that ended by themselves and that tell how scaling goes: scalings, and what
--- users have begun; oldest first. The WHERE is that of the index, along which few rows are read however many there are.
+-- users have begun; oldest first. What completed and was undone later succeeded; nothing went wrong with it. The WHERE
+-- is that of the index, along which few rows are read however many there are.
 -- name: ScalingEnds :many
-SELECT k.definition_id, k.environment, e.id, e.deployment_type, e.deployment_status, e.completed_at,
+SELECT k.definition_id, k.environment, e.id, e.deployment_type, e.completed_at,
+    (e.deployment_status = 'completed' OR e.deployment_status = 'rolled_back' AND e.error_details IS NULL)::boolean AS succeeded,
+    coalesce((SELECT rest.instances_after > rest.instances_before FROM deployment_history rest WHERE rest.id = e.rollback_id), false)::boolean AS left_some,
     coalesce((SELECT undone.deployment_type = 'scale' FROM deployment_history undone WHERE undone.id = e.rollback_of_id), false)::boolean AS undoes_scaling
 FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
 CROSS JOIN LATERAL (
-    SELECT d.id, d.deployment_type, d.deployment_status, d.completed_at, d.rollback_of_id FROM deployment_history d
+    SELECT d.id, d.deployment_type, d.deployment_status, d.completed_at, d.error_details, d.rollback_id, d.rollback_of_id
+    FROM deployment_history d
     WHERE d.definition_id = k.definition_id AND d.environment = k.environment
         AND (d.deployment_type = 'scale' OR d.started_by <> '00000000-0000-7000-8000-000000000001')
         AND d.superseded_by_id IS NULL AND d.completed_at IS NOT NULL
@@ -64,12 +68,14 @@ WHERE i.current_status <> 'terminated'
     AND (d.id = w.live_deployment_id OR d.deployment_type = 'scale' OR i.created_at < d.started_at)
 ORDER BY i.id;
 
--- ScalingChanges are their changes of the number of replicas that were not superseded.
+-- ScalingChanges are their changes of the number of replicas that were not superseded: scalings, and what one that failed
+-- has left, or one that was undone has taken back.
 -- name: ScalingChanges :many
 SELECT d.definition_id, d.environment, d.started_at, d.instances_before, d.instances_after
 FROM (SELECT DISTINCT p.definition_id, p.environment FROM scaling_policies p WHERE p.is_enabled) AS k
 JOIN deployment_history d ON d.definition_id = k.definition_id AND d.environment = k.environment
-WHERE d.deployment_type = 'scale' AND d.deployment_status IN ('in_progress', 'completed')
+WHERE d.deployment_status IN ('in_progress', 'completed') AND (d.deployment_type = 'scale' OR d.deployment_type = 'rollback' AND EXISTS (
+        SELECT FROM deployment_history undone WHERE undone.id = d.rollback_of_id AND undone.deployment_type = 'scale'))
     AND d.started_at >= sqlc.arg('since')::timestamptz AND d.instances_before <> d.instances_after
 ORDER BY d.id;
 
