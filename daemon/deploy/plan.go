@@ -381,7 +381,7 @@ func serves(i fleet.Instance) bool {
 
 // givenUp reports whether an instance is down in a crash loop.
 func givenUp(i fleet.Instance) bool {
-	return i.Current == fleet.StatusFailed && crashLoop(i.RecentExits)
+	return i.Current == fleet.StatusFailed && fleet.CrashLoop(i.RecentExits)
 }
 
 // heldBack reports whether a user keeps the instance stopped.
