@@ -112,6 +112,13 @@ func TestRollbackKeepsTheCount(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	to := func(t *testing.T, r *rig, id, target string) {
+		t.Helper()
+		d, err := r.service.Rollback(fleet.AsSystem(t.Context()), fleet.RollbackRequest{DeploymentID: id, TargetID: target})
+		if err != nil || !d.KeepReplicas {
+			t.Fatalf("%v; that it keeps a policy's number is %v", err, d.KeepReplicas)
+		}
+	}
 	for _, tt := range []struct {
 		name string
 		do   func(t *testing.T, r *rig)
@@ -145,6 +152,14 @@ func TestRollbackKeepsTheCount(t *testing.T) {
 			}
 			byHand(t, r, id)
 		}, 5},
+		{"by hand, to what is live by its name", func(t *testing.T, r *rig) {
+			r.scale(t, 5)
+			after(time.Second)
+			to(t, r, r.deploy(t, 3), r.store.live)
+		}, 5},
+		{"by hand, to what is live by its name, and nothing was superseded", func(t *testing.T, r *rig) {
+			to(t, r, r.deploy(t, 3), r.store.live)
+		}, 2},
 		{"superseded itself", func(t *testing.T, r *rig) {
 			r.scale(t, 5)
 			after(time.Second)
