@@ -238,21 +238,11 @@ func settlesAt(i fleet.Instance, least time.Duration) (time.Time, bool) {
 
 // ready reports whether nothing has to be waited for with a member any more.
 func (p *planner) ready(i fleet.Instance) bool {
-	return p.settled(i) || heldBack(i) || p.former(i) && (serves(i) || givenUp(i))
+	return p.settled(i) || heldBack(i) || p.former(i) && serves(i)
 }
 
-// awaits reports whether the target waits for a member. A scaling does for those
-// that were there before only as long as others serve in their place, which it removes then.
-func (p *planner) awaits(i fleet.Instance) bool {
-	switch {
-	case p.ready(i):
-		return false
-	case p.former(i):
-		return p.target.Type == fleet.TypeScale && len(p.inService()) > 0
-	default:
-		return true
-	}
-}
+// awaits reports whether the target waits for a member.
+func (p *planner) awaits(i fleet.Instance) bool { return !p.ready(i) && !p.former(i) }
 
 // awaitMembers plans to wait for members, and reports whether it has to.
 func (p *planner) awaitMembers() bool {

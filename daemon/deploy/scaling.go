@@ -29,6 +29,29 @@ func (p *planner) former(i fleet.Instance) bool {
 	return p.target.Type == fleet.TypeScale && i.Replica <= p.target.Before || p.revokes()
 }
 
+// giveWay gives the numbers that stay to replicas that serve, so that a scaling down
+// removes first what does not. What a user has asked to stop keeps its number.
+func (p *planner) giveWay(candidates []fleet.Instance) {
+	taken := make(map[int]bool)
+	for _, i := range candidates {
+		taken[i.Replica] = taken[i.Replica] || p.fits(i) && (i.Desired == fleet.StatusStopped || i.Desired == fleet.StatusRunning && serves(i))
+	}
+	next := 1
+	for k, i := range candidates {
+		if i.Replica <= p.target.After || !serves(i) || i.Desired != fleet.StatusRunning || !p.fits(i) {
+			continue
+		}
+		for taken[next] {
+			next++
+		}
+		if next > p.target.After {
+			return
+		}
+		candidates[k].Replica = next
+		taken[next] = true
+	}
+}
+
 // closeRanks gives what a failed scaling leaves the numbers that follow those of the
 // live replicas, as a gap is left where one failed. What belongs to the target has its number.
 func (p *planner) closeRanks(candidates []fleet.Instance) {
