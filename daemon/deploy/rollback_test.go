@@ -262,16 +262,24 @@ func TestAbortedScalingGoesBack(t *testing.T) {
 	})
 }
 
-// TestRollbackOfWhatStopsFirst: what cannot run beside another does not when it is undone either.
+// TestRollbackOfWhatStopsFirst: what cannot run beside another does not when it is
+// undone either. No more are missing meanwhile than in the rollout, and it takes the
+// time that requests need to end.
 func TestRollbackOfWhatStopsFirst(t *testing.T) {
-	w := newWorld(t, 2)
-	d := w.deployment("v2", 2, fleet.StrategyRollingUpdate)
-	d.Rollout.StartFirst, d.Rollout.MaxSurge, d.Rollout.MaxUnavailable = false, "0", "1"
-	w.request(d)
-	w.at(75*time.Second, "replica 2 of v2 exits", func(w *world) { w.exit(w.instance("d2/2")) })
-	trace := w.play()
-	_, back, _ := strings.Cut(trace, "d3: rollback of v1")
-	if !strings.Contains(back, "remove d2/1") || strings.Contains(back, "add replica 1, add replica 2") {
-		t.Errorf("it plans\n%s", trace)
+	for _, drain := range []int{30, 700} { // within the progress deadline and beyond
+		w := newWorld(t, 3)
+		w.change(func(d *fleet.Deployment) { d.Rollout.DrainTime = drain })
+		d := w.deployment("v2", 3, fleet.StrategyRollingUpdate)
+		d.Rollout.StartFirst, d.Rollout.MaxSurge, d.Rollout.MaxUnavailable = false, "0", "1"
+		w.request(d)
+		w.at(75*time.Second, "replica 2 of v2 exits", func(w *world) { w.exit(w.instance("d2/2")) })
+		trace := w.play()
+		_, back, _ := strings.Cut(trace, "d3: rollback of v1")
+		if !strings.Contains(back, "remove d2/1") || strings.Contains(back, "add replica 1, add replica 2") {
+			t.Errorf("it plans\n%s", trace)
+		}
+		if w.state.Live.ID != "d3" || w.least < 2 {
+			t.Errorf("%s is live, and %d served, want 2 at least:\n%s", w.state.Live.ID, w.least, trace)
+		}
 	}
 }

@@ -13,8 +13,9 @@ import (
 
 // revokes reports whether the target takes back a scaling that did not complete.
 func (p *planner) revokes() bool {
+	undone := p.state.Deployments[p.target.RollbackOfID]
 	return p.target.Type == fleet.TypeRollback && p.state.Live != nil && p.target.RollbackTargetID == p.state.Live.ID &&
-		p.state.Deployments[p.target.RollbackOfID].Type == fleet.TypeScale
+		undone.Type == fleet.TypeScale && undone.Status == fleet.DeploymentFailed
 }
 
 // recounts reports whether the target changes nothing but the number of replicas.
