@@ -171,6 +171,11 @@ var scalings = []struct {
 		})
 		w.scale(2)
 	}, live: 2, least: 2, want: "1=d1/3 2=d1/2"},
+	{name: "down, and it is taken back when a place has been given", begin: func(w *world) {
+		w.giveUp("d1/1")
+		w.at(5*time.Second, "a user takes it back", func(w *world) { w.fail() })
+		w.scale(2)
+	}, live: 4, least: 2, want: "1=d1/3 2=d1/2 3=d3/3 4=d1/4"},
 	{name: "down, and only one that would be too many serves", begin: func(w *world) {
 		w.giveUp("d1/1")
 		w.ail("d1/2")
