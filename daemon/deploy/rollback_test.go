@@ -237,6 +237,36 @@ func TestScalingFailsInPart(t *testing.T) {
 	})
 }
 
+// TestScalingDownKeepsWhatServes: the containers that serve stay, under the numbers of
+// those that are in a crash loop.
+func TestScalingDownKeepsWhatServes(t *testing.T) {
+	inBubble(t, plain, func(t *testing.T, r *rig) {
+		r.deploy(t, 4)
+		after(time.Second)
+		serve := []string{r.instances()[2].ContainerID, r.instances()[3].ContainerID}
+		slices.Sort(serve)
+		for range fleet.CrashLimit {
+			for _, i := range r.instances()[:2] {
+				r.engine.exit(i.ContainerID, 1)
+			}
+			after(time.Second)
+		}
+		if i := r.instances()[0]; i.Current != fleet.StatusFailed {
+			t.Fatalf("replica 1 is %s: %s", i.Current, i.Error)
+		}
+		id := r.scale(t, 2)
+		after(time.Minute)
+		if d := r.status(id); d.Status != fleet.DeploymentCompleted || r.engine.count("create") != 4 || !slices.Equal(r.engine.ids(), serve) {
+			t.Errorf("the scaling is %s with %+v; of containers %v there are %v", d.Status, d.Errors, serve, r.engine.ids())
+		}
+		for _, i := range r.instances() {
+			if i.Replica > 2 || i.DeploymentID != id || i.Current != fleet.StatusRunning {
+				t.Errorf("replica %d of %s is %s", i.Replica, i.DeploymentID, i.Current)
+			}
+		}
+	})
+}
+
 // TestAbortedScalingGoesBack: a user who takes a scaling back means all of it.
 func TestAbortedScalingGoesBack(t *testing.T) {
 	inBubble(t, checked, func(t *testing.T, r *rig) {
