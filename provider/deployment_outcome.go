@@ -16,8 +16,10 @@ const (
 	// aftermath bounds what is still asked of the daemon once an apply was
 	// interrupted or has run out of time.
 	aftermath = 15 * time.Second
-	// abortPatience bounds aborting a rollout and waiting for its rollback.
+	// abortPatience bounds aborting a rollout and, but for what the requests need
+	// that it has, waiting for its rollback; drainPatience bounds that.
 	abortPatience = time.Minute
+	drainPatience = 5 * time.Minute
 )
 
 // outcome is how an apply ended that did not see its rollout completed.
@@ -49,13 +51,30 @@ func endedWithout(err error) bool {
 // abort ends a rollout and waits for its rollback. The rollout may have completed
 // before; then there is no error.
 func (r *deploymentResource) abort(ctx context.Context, id string) (api.Deployment, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortPatience)
+	ctx = context.WithoutCancel(ctx)
+	asking, cancel := context.WithTimeout(ctx, abortPatience)
 	defer cancel()
-	_, err := r.client.AbortDeployment(ctx, id, api.CommandRequest{Reason: "the apply that waited for it was interrupted"})
+	_, err := r.client.AbortDeployment(asking, id, api.CommandRequest{Reason: "the apply that waited for it was interrupted"})
 	if err != nil && !client.IsConflict(err) { // a conflict: it has ended
 		return api.Deployment{}, &notAbortedError{err}
 	}
-	return r.client.WaitDeployment(ctx, id, logProgress(ctx, 0))
+	waiting, cancel := context.WithTimeout(ctx, abortPatience+r.drains(asking, id))
+	defer cancel()
+	return r.client.WaitDeployment(waiting, id, logProgress(ctx, 0))
+}
+
+// drains is how long the rollback of a rollout may let requests end, as far as that
+// is waited for: it goes on for that time though what ran before is back.
+func (r *deploymentResource) drains(ctx context.Context, id string) time.Duration {
+	undone, err := r.client.GetDeployment(ctx, id)
+	if err != nil || undone.RollbackID == "" {
+		return 0
+	}
+	rollback, err := r.client.GetDeployment(ctx, undone.RollbackID)
+	if err != nil || rollback.RolloutConfig.DrainTime == nil {
+		return 0
+	}
+	return min(time.Duration(*rollback.RolloutConfig.DrainTime)*time.Second, drainPatience)
 }
 
 // outcome says why waiting for the model's deployment, with the context, ended in

@@ -419,11 +419,11 @@ func TestControllerRepairsAndGivesUpACrashLoop(t *testing.T) {
 		r.deploy(t, 1)
 		after(time.Second)
 		id := r.engine.ids()[0]
-		for n := 1; n <= deploy.CrashLimit; n++ {
+		for n := 1; n <= fleet.CrashLimit; n++ {
 			r.engine.exit(id, 1)
 			after(2 * time.Second)
 			i := r.instances()[0]
-			if loop := n == deploy.CrashLimit; loop != (i.Current == fleet.StatusFailed) {
+			if loop := n == fleet.CrashLimit; loop != (i.Current == fleet.StatusFailed) {
 				t.Fatalf("after %d exits it is %s: %s", n, i.Current, i.Error)
 			}
 		}

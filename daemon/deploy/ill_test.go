@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/wedsync/terraform-provider-wedsync/daemon/deploy"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
 )
 
@@ -60,7 +59,7 @@ func TestControllerRestartsWhatIsUnhealthy(t *testing.T) {
 			t.Fatalf("deployment is %s", d.Status)
 		}
 		ill, well := r.instances()[0], r.instances()[1]
-		for n := 1; n < deploy.CrashLimit; n++ {
+		for n := 1; n < fleet.CrashLimit; n++ {
 			r.sicken(ill.ID)
 			after(time.Second)
 			now := r.instances()[0]
@@ -80,7 +79,7 @@ func TestControllerRestartsWhatIsUnhealthy(t *testing.T) {
 			t.Errorf("the container of a crash loop is %s", c.State)
 		}
 		failures := r.failures()
-		if len(failures) != deploy.CrashLimit+1 || failures[0] != "is unhealthy: GET /health on port 8080: status 503" || failures[deploy.CrashLimit] != loop.Error {
+		if len(failures) != fleet.CrashLimit+1 || failures[0] != "is unhealthy: GET /health on port 8080: status 503" || failures[fleet.CrashLimit] != loop.Error {
 			t.Errorf("told of failures: %q", failures)
 		}
 		if other := r.instances()[1]; other.Restarts != 0 || other.ContainerID != well.ContainerID {
@@ -106,12 +105,12 @@ func TestControllerForgivesAfterAGoodRun(t *testing.T) {
 		after(time.Second)
 		r.settle(t)
 		id := r.instances()[0].ID
-		for n := range 2 * deploy.CrashLimit {
+		for n := range 2 * fleet.CrashLimit {
 			r.sicken(id)
-			after(deploy.CrashWindow / 2)
+			after(fleet.CrashWindow / 2)
 			r.settle(t)
 			if i := r.instances()[0]; i.Current != fleet.StatusRunning || i.Restarts != n+1 {
-				t.Fatalf("after %d verdicts in %s each it is %s with %d restarts", n+1, deploy.CrashWindow/2, i.Current, i.Restarts)
+				t.Fatalf("after %d verdicts in %s each it is %s with %d restarts", n+1, fleet.CrashWindow/2, i.Current, i.Restarts)
 			}
 		}
 	})

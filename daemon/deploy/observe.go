@@ -14,7 +14,7 @@ import (
 const killed = 137
 
 // keptExits bounds how many exits an instance remembers.
-const keptExits = 2 * CrashLimit
+const keptExits = 2 * fleet.CrashLimit
 
 // Observe brings an instance up to date with what the engine says of its
 // container, and returns the events to record. checked says whether its
@@ -74,7 +74,7 @@ func observeExited(i *fleet.Instance, c fleet.Container, now time.Time) []fleet.
 	code, counts := c.ExitCode, struck(*i)
 	i.ExitCode, i.StoppedAt, i.IPAddress = &code, &finished, ""
 	unjudged(i)
-	if counts && crashLoop(i.RecentExits) {
+	if counts && fleet.CrashLoop(i.RecentExits) {
 		return observeFailed(i, i.Error, map[string]any{"exit_code": code})
 	}
 	if counts || i.Desired != fleet.StatusRunning || restartDue(*i) || i.DrainingSince != nil || c.EngineStopped {
@@ -93,9 +93,9 @@ func unjudged(i *fleet.Instance) {
 // observeFailed: the instance is down after a run that ended badly.
 func observeFailed(i *fleet.Instance, why string, data map[string]any) []fleet.Event {
 	i.Current, i.Error = fleet.StatusFailed, why
-	if crashLoop(i.RecentExits) {
+	if fleet.CrashLoop(i.RecentExits) {
 		i.Error = fmt.Sprintf("crash loop: %d failures within %s, left stopped; last: %s; start it or deploy again once the cause is mended",
-			len(recentExits(i.RecentExits)), CrashWindow, why)
+			len(fleet.RecentExits(i.RecentExits)), fleet.CrashWindow, why)
 	}
 	failed := event(*i, fleet.EventFailed, data)
 	failed.Error = i.Error
@@ -111,7 +111,7 @@ func observeIll(i *fleet.Instance, why string) []fleet.Event {
 	strike(i)
 	i.Error = why
 	failed := event(*i, fleet.EventFailed, map[string]any{
-		"health_status": string(i.Health), "unhealthy_since": *i.UnhealthySince, "recent_failures": len(recentExits(i.RecentExits)),
+		"health_status": string(i.Health), "unhealthy_since": *i.UnhealthySince, "recent_failures": len(fleet.RecentExits(i.RecentExits)),
 	})
 	failed.Error = why
 	return []fleet.Event{failed}

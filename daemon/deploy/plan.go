@@ -182,23 +182,32 @@ func (p *planner) match() {
 func (p *planner) candidates() []fleet.Instance {
 	list := slices.Clone(p.state.Instances)
 	slices.SortStableFunc(list, func(a, b fleet.Instance) int {
-		return cmp.Or(cmp.Compare(preference(a, p.target.ID), preference(b, p.target.ID)), cmp.Compare(a.Replica, b.Replica))
+		return cmp.Or(cmp.Compare(p.preference(a), p.preference(b)), cmp.Compare(a.Replica, b.Replica))
 	})
-	if p.revokes() {
+	switch {
+	case p.target.Type == fleet.TypeScale:
+		p.giveWay(list)
+	case p.revokes():
 		p.closeRanks(list)
 	}
 	return list
 }
 
-// preference orders the candidates for one replica number: the target's own, then those that serve.
-func preference(i fleet.Instance, targetID string) int {
+// preference orders the candidates for one replica number: the target's own, then
+// those that serve. For a scaling, to which all are equal, those that serve are first.
+func (p *planner) preference(i fleet.Instance) int {
+	scaling := p.target.Type == fleet.TypeScale
 	switch {
-	case i.DeploymentID == targetID:
+	case scaling && serves(i) && i.DrainingSince == nil:
 		return 0
-	case serves(i):
+	case scaling && serves(i):
 		return 1
-	default:
+	case i.DeploymentID == p.target.ID:
 		return 2
+	case serves(i):
+		return 3
+	default:
+		return 4
 	}
 }
 
@@ -381,7 +390,7 @@ func serves(i fleet.Instance) bool {
 
 // givenUp reports whether an instance is down in a crash loop.
 func givenUp(i fleet.Instance) bool {
-	return i.Current == fleet.StatusFailed && crashLoop(i.RecentExits)
+	return i.Current == fleet.StatusFailed && fleet.CrashLoop(i.RecentExits)
 }
 
 // heldBack reports whether a user keeps the instance stopped.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/wedsync/terraform-provider-wedsync/daemon/deploy"
 	"github.com/wedsync/terraform-provider-wedsync/daemon/fleet"
+	"github.com/wedsync/terraform-provider-wedsync/internal/grammar"
 )
 
 var noon = time.Date(2026, time.June, 6, 12, 0, 0, 0, time.UTC)
@@ -306,6 +307,54 @@ func TestPlanAwaitsTheCheckAfterTheMinimum(t *testing.T) {
 				Deployments: map[string]fleet.Deployment{"d1": target}}, noon).Steps
 			if got := steps[len(steps)-1].String(); len(steps) != 1 || got != tt.want {
 				t.Errorf("%d steps, the last is %s; want only %s", len(steps), got, tt.want)
+			}
+		})
+	}
+}
+
+// TestPlanOfARollbackToWhatIsLive: only a scaling that has failed is taken back without
+// the image and without waiting; one that completed long ago is undone like any deployment.
+func TestPlanOfARollbackToWhatIsLive(t *testing.T) {
+	for status, want := range map[fleet.DeploymentStatus]string{
+		fleet.DeploymentFailed: "add replica 2", fleet.DeploymentCompleted: "pull", fleet.DeploymentRolledBack: "pull",
+	} {
+		scaling, live := deployment("d1", "v1", 2, status), deployment("d2", "v1", 2, fleet.DeploymentCompleted)
+		scaling.Type = fleet.TypeScale
+		target := deployment("d3", "v1", 2, fleet.DeploymentInProgress)
+		target.Type, target.RollbackOfID, target.RollbackTargetID, target.Before, target.State.PulledAt = fleet.TypeRollback, "d1", "d2", 2, nil
+		steps := deploy.Plan(fleet.WorkloadState{Target: &target, Live: &live,
+			Instances:   []fleet.Instance{instance(t, "d3/1 running healthy")},
+			Deployments: map[string]fleet.Deployment{"d1": scaling, "d2": live, "d3": target}}, noon).Steps
+		if len(steps) != 1 || steps[0].String() != want {
+			t.Errorf("of a scaling that is %s it plans %v, want %s", status, steps, want)
+		}
+	}
+}
+
+// TestPauseBeyondTheProgressDeadline: what is added after a canary's pause has all the
+// time until the progress deadline, and no more.
+func TestPauseBeyondTheProgressDeadline(t *testing.T) {
+	for name, healthy := range map[string]bool{"healthy": true, "never": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 2)
+			d := w.deployment("v2", 2, fleet.StrategyCanary)
+			d.Rollout.CanarySteps = []grammar.CanaryStep{{Weight: 10, Pause: 3600}}
+			w.request(d)
+			if !healthy {
+				for k := range 700 {
+					w.at(time.Hour+time.Duration(k)*time.Second, "", func(w *world) {
+						if w.has("d2/2") && w.instance("d2/2").StartedAt != nil {
+							w.instance("d2/2").StartedAt = new(w.now)
+						}
+					})
+				}
+			}
+			trace := w.play()
+			if live := w.state.Live.ImageTag; (live == "v2") != healthy {
+				t.Errorf("%s is live:\n%s", live, trace)
+			}
+			if took := w.now.Sub(noon); !healthy && (took < time.Hour+600*time.Second || took > time.Hour+660*time.Second) {
+				t.Errorf("it has failed after %s, want an hour and 600 s:\n%s", took, trace)
 			}
 		})
 	}

@@ -11,10 +11,6 @@ import (
 // Repair of instances that end by themselves or are unhealthy: at once the first
 // time, then after a growing back-off, and no more once it is a crash loop.
 const (
-	// CrashWindow is how far back runs that ended badly count.
-	CrashWindow = fleet.CrashWindow
-	// CrashLimit is how many of them within CrashWindow are a crash loop.
-	CrashLimit = fleet.CrashLimit
 	firstDelay = 100 * time.Millisecond
 	maxDelay   = time.Minute
 	// jitter is the part of a delay by which it may be longer or shorter.
@@ -29,10 +25,10 @@ const (
 // for the same facts. After an end that has yet to come, as the clock was put back,
 // nothing is waited for.
 func NextStart(instanceID string, exits []time.Time, now time.Time) (time.Time, bool) {
-	recent := recentExits(exits)
+	recent := fleet.RecentExits(exits)
 	n := len(recent)
 	switch {
-	case n >= CrashLimit:
+	case n >= fleet.CrashLimit:
 		return time.Time{}, false
 	case n <= 1 || recent[n-1].After(now):
 		return now, true
@@ -48,12 +44,6 @@ func jittered(d time.Duration, instanceID string, n int) time.Duration {
 	most := uint32(d / jitter / time.Millisecond)
 	return d + time.Duration(int64(h.Sum32()%(2*most+1))-int64(most))*time.Millisecond
 }
-
-// crashLoop reports whether these bad ends are a crash loop.
-func crashLoop(exits []time.Time) bool { return fleet.CrashLoop(exits) }
-
-// recentExits are those of them that count.
-func recentExits(exits []time.Time) []time.Time { return fleet.RecentExits(exits) }
 
 // ill reports whether a run has to be ended because it is unhealthy: nobody has
 // asked for a stop or a restart, and it is not on its way out anyway.

@@ -112,6 +112,13 @@ func TestRollbackKeepsTheCount(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	to := func(t *testing.T, r *rig, id, target string) {
+		t.Helper()
+		d, err := r.service.Rollback(fleet.AsSystem(t.Context()), fleet.RollbackRequest{DeploymentID: id, TargetID: target})
+		if err != nil || !d.KeepReplicas {
+			t.Fatalf("%v; that it keeps a policy's number is %v", err, d.KeepReplicas)
+		}
+	}
 	for _, tt := range []struct {
 		name string
 		do   func(t *testing.T, r *rig)
@@ -145,6 +152,14 @@ func TestRollbackKeepsTheCount(t *testing.T) {
 			}
 			byHand(t, r, id)
 		}, 5},
+		{"by hand, to what is live by its name", func(t *testing.T, r *rig) {
+			r.scale(t, 5)
+			after(time.Second)
+			to(t, r, r.deploy(t, 3), r.store.live)
+		}, 5},
+		{"by hand, to what is live by its name, and nothing was superseded", func(t *testing.T, r *rig) {
+			to(t, r, r.deploy(t, 3), r.store.live)
+		}, 2},
 		{"superseded itself", func(t *testing.T, r *rig) {
 			r.scale(t, 5)
 			after(time.Second)
@@ -222,6 +237,36 @@ func TestScalingFailsInPart(t *testing.T) {
 	})
 }
 
+// TestScalingDownKeepsWhatServes: the containers that serve stay, under the numbers of
+// those that are in a crash loop.
+func TestScalingDownKeepsWhatServes(t *testing.T) {
+	inBubble(t, plain, func(t *testing.T, r *rig) {
+		r.deploy(t, 4)
+		after(time.Second)
+		serve := []string{r.instances()[2].ContainerID, r.instances()[3].ContainerID}
+		slices.Sort(serve)
+		for range fleet.CrashLimit {
+			for _, i := range r.instances()[:2] {
+				r.engine.exit(i.ContainerID, 1)
+			}
+			after(time.Second)
+		}
+		if i := r.instances()[0]; i.Current != fleet.StatusFailed {
+			t.Fatalf("replica 1 is %s: %s", i.Current, i.Error)
+		}
+		id := r.scale(t, 2)
+		after(time.Minute)
+		if d := r.status(id); d.Status != fleet.DeploymentCompleted || r.engine.count("create") != 4 || !slices.Equal(r.engine.ids(), serve) {
+			t.Errorf("the scaling is %s with %+v; of containers %v there are %v", d.Status, d.Errors, serve, r.engine.ids())
+		}
+		for _, i := range r.instances() {
+			if i.Replica > 2 || i.DeploymentID != id || i.Current != fleet.StatusRunning {
+				t.Errorf("replica %d of %s is %s", i.Replica, i.DeploymentID, i.Current)
+			}
+		}
+	})
+}
+
 // TestAbortedScalingGoesBack: a user who takes a scaling back means all of it.
 func TestAbortedScalingGoesBack(t *testing.T) {
 	inBubble(t, checked, func(t *testing.T, r *rig) {
@@ -247,16 +292,24 @@ func TestAbortedScalingGoesBack(t *testing.T) {
 	})
 }
 
-// TestRollbackOfWhatStopsFirst: what cannot run beside another does not when it is undone either.
+// TestRollbackOfWhatStopsFirst: what cannot run beside another does not when it is
+// undone either. No more are missing meanwhile than in the rollout, and it takes the
+// time that requests need to end.
 func TestRollbackOfWhatStopsFirst(t *testing.T) {
-	w := newWorld(t, 2)
-	d := w.deployment("v2", 2, fleet.StrategyRollingUpdate)
-	d.Rollout.StartFirst, d.Rollout.MaxSurge, d.Rollout.MaxUnavailable = false, "0", "1"
-	w.request(d)
-	w.at(75*time.Second, "replica 2 of v2 exits", func(w *world) { w.exit(w.instance("d2/2")) })
-	trace := w.play()
-	_, back, _ := strings.Cut(trace, "d3: rollback of v1")
-	if !strings.Contains(back, "remove d2/1") || strings.Contains(back, "add replica 1, add replica 2") {
-		t.Errorf("it plans\n%s", trace)
+	for _, drain := range []int{30, 700} { // within the progress deadline and beyond
+		w := newWorld(t, 3)
+		w.change(func(d *fleet.Deployment) { d.Rollout.DrainTime = drain })
+		d := w.deployment("v2", 3, fleet.StrategyRollingUpdate)
+		d.Rollout.StartFirst, d.Rollout.MaxSurge, d.Rollout.MaxUnavailable = false, "0", "1"
+		w.request(d)
+		w.at(75*time.Second, "replica 2 of v2 exits", func(w *world) { w.exit(w.instance("d2/2")) })
+		trace := w.play()
+		_, back, _ := strings.Cut(trace, "d3: rollback of v1")
+		if !strings.Contains(back, "remove d2/1") || strings.Contains(back, "add replica 1, add replica 2") {
+			t.Errorf("it plans\n%s", trace)
+		}
+		if w.state.Live.ID != "d3" || w.least < 2 {
+			t.Errorf("%s is live, and %d served, want 2 at least:\n%s", w.state.Live.ID, w.least, trace)
+		}
 	}
 }

@@ -43,7 +43,9 @@ func (p *planner) rollout() {
 // settings are those that the target is carried out by. A rollback hurries: all at
 // once, and what has been stable before need not prove itself for as long again.
 // Whether it may start first is for what it undoes to say, since that has to run
-// beside it. What takes back a scaling starts nothing, and removes what is too many.
+// beside it; if not, so is how many may be missing at a time, since nobody serves in
+// the place of one that ends its requests. What takes back a scaling starts nothing,
+// and removes what is too many.
 //
 // It drains like every deployment: what serves may have requests, whatever is
 // thought of its version.
@@ -53,11 +55,11 @@ func (p *planner) settings() grammar.Rollout {
 		return r
 	}
 	if undone, ok := p.state.Deployments[p.target.RollbackOfID]; ok {
-		r.StartFirst = undone.Rollout.StartFirst
+		r.StartFirst, r.MaxUnavailable = undone.Rollout.StartFirst, undone.Rollout.MaxUnavailable
 	}
-	r.MinHealthyTime, r.MaxSurge, r.MaxUnavailable = 0, "100%", "0"
-	if !r.StartFirst {
-		r.MaxSurge, r.MaxUnavailable = "0", "100%"
+	r.MinHealthyTime, r.MaxSurge = 0, "0"
+	if r.StartFirst {
+		r.MaxSurge, r.MaxUnavailable = "100%", "0"
 	}
 	if p.revokes() {
 		r.MaxUnavailable = "100%"
@@ -238,21 +240,11 @@ func settlesAt(i fleet.Instance, least time.Duration) (time.Time, bool) {
 
 // ready reports whether nothing has to be waited for with a member any more.
 func (p *planner) ready(i fleet.Instance) bool {
-	return p.settled(i) || heldBack(i) || p.former(i) && (serves(i) || givenUp(i))
+	return p.settled(i) || heldBack(i) || p.former(i) && serves(i)
 }
 
-// awaits reports whether the target waits for a member. A scaling does for those
-// that were there before only as long as others serve in their place, which it removes then.
-func (p *planner) awaits(i fleet.Instance) bool {
-	switch {
-	case p.ready(i):
-		return false
-	case p.former(i):
-		return p.target.Type == fleet.TypeScale && len(p.inService()) > 0
-	default:
-		return true
-	}
-}
+// awaits reports whether the target waits for a member.
+func (p *planner) awaits(i fleet.Instance) bool { return !p.ready(i) && !p.former(i) }
 
 // awaitMembers plans to wait for members, and reports whether it has to.
 func (p *planner) awaitMembers() bool {
@@ -283,24 +275,28 @@ func (p *planner) healthyBy(i fleet.Instance) time.Time {
 }
 
 // overdue fails a rollout that waits for replicas, or for the image, and has
-// seen no progress until its deadline.
+// seen no progress until its deadline. A replica that could be added at last is some:
+// what there was to wait for before, as a drain or a canary's pause, has its own time.
 func (p *planner) overdue() {
 	var waiting []string
 	var first fleet.Instance
+	since := p.target.StartedAt
+	if at := p.target.State.ProgressAt; at != nil && at.After(since) {
+		since = *at
+	}
 	for _, s := range p.out.Steps {
 		if s.Kind == StepAwaitHealthy || s.Kind == StepPull {
 			waiting = append(waiting, s.String())
 			if first.ID == "" {
 				first = s.Instance
 			}
+			if s.Instance.CreatedAt.After(since) {
+				since = s.Instance.CreatedAt
+			}
 		}
 	}
 	if len(waiting) == 0 {
 		return
-	}
-	since := p.target.StartedAt
-	if at := p.target.State.ProgressAt; at != nil && at.After(since) {
-		since = *at
 	}
 	deadline := seconds(p.target.Rollout.ProgressDeadline)
 	if p.now.Before(since.Add(deadline)) {

@@ -13,8 +13,9 @@ import (
 
 // revokes reports whether the target takes back a scaling that did not complete.
 func (p *planner) revokes() bool {
+	undone := p.state.Deployments[p.target.RollbackOfID]
 	return p.target.Type == fleet.TypeRollback && p.state.Live != nil && p.target.RollbackTargetID == p.state.Live.ID &&
-		p.state.Deployments[p.target.RollbackOfID].Type == fleet.TypeScale
+		undone.Type == fleet.TypeScale && undone.Status == fleet.DeploymentFailed
 }
 
 // recounts reports whether the target changes nothing but the number of replicas.
@@ -27,6 +28,29 @@ func (p *planner) recounts() bool { return p.target.Type == fleet.TypeScale || p
 // repaired like in a steady state, and their failure is not the target's.
 func (p *planner) former(i fleet.Instance) bool {
 	return p.target.Type == fleet.TypeScale && i.Replica <= p.target.Before || p.revokes()
+}
+
+// giveWay gives the numbers that stay to replicas that serve, so that a scaling down
+// removes first what does not. What a user has asked to stop keeps its number.
+func (p *planner) giveWay(candidates []fleet.Instance) {
+	taken := make(map[int]bool)
+	for _, i := range candidates {
+		taken[i.Replica] = taken[i.Replica] || p.fits(i) && (i.Desired == fleet.StatusStopped || i.Desired == fleet.StatusRunning && serves(i))
+	}
+	next := 1
+	for k, i := range candidates {
+		if i.Replica <= p.target.After || !serves(i) || i.Desired != fleet.StatusRunning || !p.fits(i) {
+			continue
+		}
+		for taken[next] {
+			next++
+		}
+		if next > p.target.After {
+			return
+		}
+		candidates[k].Replica = next
+		taken[next] = true
+	}
 }
 
 // closeRanks gives what a failed scaling leaves the numbers that follow those of the

@@ -64,6 +64,7 @@ var scalings = []struct {
 	then  func(w *world) // once all is done
 	live  int            // replicas at the end
 	by    time.Duration  // at the latest; zero for any time
+	least int            // that serve all the while
 	notes string         // of what is live at the end
 	want  string         // what runs then: number=name
 }{
@@ -143,16 +144,65 @@ var scalings = []struct {
 		w.scale(6)
 		w.silence("d2/2")
 	}, live: 6, by: 12 * time.Second, want: "1=d1/1 2=d2/2 3=d1/3 4=d1/4 5=d2/5 6=d2/6"},
-	{name: "down, and an old replica that would stay is given up", begin: func(w *world) {
-		w.at(0, "replica 1 turns unhealthy", func(w *world) { w.ail("d1/1") })
-		w.at(time.Second, "replica 1 exits once more", func(w *world) { w.giveUp("d1/1") })
-		w.scale(2)
-	}, live: 2, by: 31 * time.Second, want: "1=d1/1 2=d1/2"},
-	{name: "down, and an old replica that would stay never says a word", begin: func(w *world) {
+	{name: "down, and an old replica that would stay is not well", begin: func(w *world) {
 		w.at(0, "replica 1 turns unhealthy", func(w *world) { w.ail("d1/1") })
 		w.silence("d1/1")
 		w.scale(2)
-	}, live: 4, want: "1=d1/1 2=d1/2 3=d3/3 4=d1/4"},
+	}, live: 2, least: 2, by: 31 * time.Second, want: "1=d1/3 2=d1/2"},
+	{name: "down, and those that would stay were given up", begin: func(w *world) {
+		w.giveUp("d1/1")
+		w.giveUp("d1/2")
+		w.scale(2)
+	}, live: 2, least: 2, by: time.Second, want: "1=d1/3 2=d1/4"},
+	{name: "down, and those that would stay are given up on the way", begin: func(w *world) {
+		w.at(time.Second, "replicas 1 and 2 exit once more", func(w *world) {
+			w.giveUp("d1/1")
+			w.giveUp("d1/2")
+		})
+		w.scale(2)
+	}, live: 2, least: 2, by: 31 * time.Second, want: "1=d1/3 2=d1/4"},
+	{name: "down, and an old replica is well again once another has its place", begin: func(w *world) {
+		w.at(0, "replica 1 turns unhealthy", func(w *world) { w.ail("d1/1") })
+		w.at(0, "the daemon ends when the place is given and replica 1 out of service, which is well then", func(w *world) {
+			taker, former := w.instance("d1/3"), w.instance("d1/1")
+			taker.DeploymentID, taker.Replica = "d2", 1
+			former.DeploymentID, former.DrainingSince = "d2", new(w.now)
+			former.Health, former.HealthySince, former.UnhealthySince = fleet.HealthHealthy, new(w.now), nil
+		})
+		w.scale(2)
+	}, live: 2, least: 2, want: "1=d1/3 2=d1/2"},
+	{name: "down, and it is taken back when a place has been given", begin: func(w *world) {
+		w.giveUp("d1/1")
+		w.at(5*time.Second, "a user takes it back", func(w *world) { w.fail() })
+		w.scale(2)
+	}, live: 4, least: 2, want: "1=d1/3 2=d1/2 3=d3/3 4=d1/4"},
+	{name: "down, and only one that would be too many serves", begin: func(w *world) {
+		w.giveUp("d1/1")
+		w.ail("d1/2")
+		w.giveUp("d1/3")
+		w.scale(2)
+	}, live: 2, least: 1, want: "1=d1/4 2=d1/2"},
+	{name: "down, and none serves", begin: func(w *world) {
+		for n := range 4 {
+			w.ail(fmt.Sprintf("d1/%d", n+1))
+		}
+		w.scale(2)
+	}, live: 2, want: "1=d1/1 2=d1/2"},
+	{name: "down, and all were given up, and what comes in their place is again", begin: func(w *world) {
+		for n := range 4 {
+			w.giveUp(fmt.Sprintf("d1/%d", n+1))
+		}
+		w.scale(2)
+		w.at(time.Second, "replicas 1 and 2 exit once more", func(w *world) {
+			w.giveUp("d2/1")
+			w.giveUp("d2/2")
+		})
+	}, live: 2, by: time.Second, want: "1=d2/1 2=d2/2"},
+	{name: "down, and a user has stopped a replica that stays", begin: func(w *world) {
+		i := w.instance("d1/1")
+		i.Desired, i.Current, i.Health, i.HealthySince = fleet.StatusStopped, fleet.StatusStopped, fleet.HealthUnknown, nil
+		w.scale(2)
+	}, live: 2, least: 1, want: "1=d1/1 2=d1/2"},
 	{name: "down, and what is too many does not serve", begin: func(w *world) {
 		w.exit(w.instance("d1/4"))
 		w.at(0, "replica 1 turns unhealthy", func(w *world) { w.ail("d1/1") })
@@ -183,6 +233,9 @@ func TestScalings(t *testing.T) {
 				trace = w.play()
 			}
 			live := w.state.Live
+			if w.least < tt.least {
+				t.Errorf("%d served, want %d at least:\n%s", w.least, tt.least, trace)
+			}
 			if took := live.CompletedAt.Sub(noon); tt.by > 0 && took > tt.by {
 				t.Errorf("completed after %s, want %s at most:\n%s", took, tt.by, trace)
 			}
@@ -247,6 +300,40 @@ func TestRandomScalings(t *testing.T) {
 		}
 		if live := w.state.Live; live.After < first || len(numbers) != live.After || !numbers[live.After] {
 			t.Fatalf("seed %d: %d replicas are live, of %d at first: %s\n%s", seed, live.After, first, w.replicas(), trace)
+		}
+	}
+}
+
+// TestRandomScalingsDown lowers the number of replicas while some are not well, or
+// become so on the way: as many as are wanted serve all the while, if there are as many.
+func TestRandomScalingsDown(t *testing.T) {
+	for seed := range uint64(1000) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		before := 2 + r.IntN(5)
+		w := newWorld(t, before)
+		hurt := make(map[string]bool)
+		for range r.IntN(4) {
+			kind, name := r.IntN(3), fmt.Sprintf("d1/%d", 1+r.IntN(before))
+			w.at(time.Duration(max(0, r.IntN(40_000)-10_000))*time.Millisecond, "a mishap", func(w *world) {
+				switch {
+				case !w.has(name) || w.instance(name).Current != fleet.StatusRunning:
+				case kind == 0:
+					w.giveUp(name)
+				case kind == 1:
+					w.exit(w.instance(name))
+				default:
+					w.ail(name)
+				}
+				hurt[name] = true
+			})
+		}
+		w.happen()
+		after := 1 + r.IntN(before-1)
+		w.scale(after)
+		trace := w.play()
+		w.checkEnd(seed, trace)
+		if least := min(after, before-len(hurt)); w.state.Live.After != after || w.least < least {
+			t.Fatalf("seed %d: %d are live, and %d served, want %d and %d at least:\n%s", seed, w.state.Live.After, w.least, after, least, trace)
 		}
 	}
 }

@@ -48,9 +48,7 @@ func (s *Service) newRollback(ctx context.Context, r fleet.RollbackRequest) (fle
 		return fleet.Deployment{}, &fleet.InvalidError{Fields: faults}
 	}
 	rollback := rollbackTo(d, target, r.Reason)
-	if r.TargetID == "" {
-		rollback.After = replicasBefore(d, target)
-	}
+	rollback.KeepReplicas = true
 	return rollback, nil
 }
 
@@ -110,8 +108,7 @@ func (s *Service) rollbackTarget(ctx context.Context, d fleet.Deployment, state 
 
 // rollbackTo is the deployment that undoes d by bringing back target, with its
 // settings, which hold on for what comes after; that the rollback itself hurries is
-// a matter of planning. The number of replicas is that of target; but once d has
-// completed, that which a policy wants at present.
+// a matter of planning.
 func rollbackTo(d, target fleet.Deployment, notes string) fleet.Deployment {
 	var begin fleet.RolloutState
 	if d.Strategy.Weights() {
@@ -126,8 +123,7 @@ func rollbackTo(d, target fleet.Deployment, notes string) fleet.Deployment {
 		ImageTag:           target.ImageTag,
 		ImageDigest:        target.ImageDigest,
 		Spec:               target.Spec,
-		After:              target.After,
-		KeepReplicas:       d.Status != fleet.DeploymentInProgress,
+		After:              replicasBefore(d, target),
 		Status:             fleet.DeploymentInProgress,
 		Strategy:           fleet.StrategyRollingUpdate,
 		Rollout:            target.Rollout,
@@ -138,14 +134,13 @@ func rollbackTo(d, target fleet.Deployment, notes string) fleet.Deployment {
 	}
 }
 
-// replicasBefore is the number of replicas to bring back with target, which was
-// stable before d: that which was asked for when d took its place.
+// replicasBefore is the number of replicas to bring back with target: its own, or that
+// which was being brought when d took the place of that.
 func replicasBefore(d, target fleet.Deployment) int {
-	asked := d.State.Asked
-	if asked == nil {
+	if d.State.Asked == nil {
 		return target.After
 	}
-	return min(max(*asked, target.Spec.Scaling.MinReplicas), target.Spec.Scaling.MaxReplicas)
+	return min(max(*d.State.Asked, target.Spec.Scaling.MinReplicas), target.Spec.Scaling.MaxReplicas)
 }
 
 // undoing is the rollback of the target to what is live: none when nothing is, and
@@ -154,9 +149,7 @@ func undoing(s fleet.WorkloadState) *fleet.Deployment {
 	if s.Live == nil || s.Target.Removal || s.Target.Type == fleet.TypeRollback {
 		return nil
 	}
-	r := rollbackTo(*s.Target, *s.Live, "")
-	r.After = replicasBefore(*s.Target, *s.Live)
-	return &r
+	return new(rollbackTo(*s.Target, *s.Live, ""))
 }
 
 // automatic is the rollback that the failure of the target calls for: undoing, but

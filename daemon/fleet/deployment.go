@@ -150,6 +150,15 @@ func (d *Deployment) Supersede(old Deployment, liveID string) {
 	}
 }
 
+// AskedBefore is the number of replicas that was asked for when d began, where so many
+// were live: that which was being brought, if d has taken the place of that.
+func (d Deployment) AskedBefore(live int) int {
+	if d.State.Asked != nil {
+		return *d.State.Asked
+	}
+	return live
+}
+
 // Scaled is what d runs, in another number of replicas: a deployment that has yet to begin.
 func (d Deployment) Scaled(replicas int, notes string) Deployment {
 	return Deployment{

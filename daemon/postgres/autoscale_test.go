@@ -408,6 +408,50 @@ func TestDeploymentKeepsReplicas(t *testing.T) {
 	}
 }
 
+// TestRollbackKeepsReplicas: where a policy owns their number, a rollback keeps it,
+// whatever number what it brings back had; that of the rollout that it undoes, once
+// that has completed, and before that the one that was there for the rollout to keep.
+func TestRollbackKeepsReplicas(t *testing.T) {
+	s, _ := open(t)
+	definition, first, _ := scaled(t, s, 2, time.Minute)
+	begin := func(d fleet.Deployment) fleet.Deployment {
+		t.Helper()
+		d, err := s.CreateDeployment(system(t), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	rollback := func(of string) fleet.Deployment {
+		d := first
+		d.ID, d.Type, d.Status, d.KeepReplicas, d.RollbackOfID, d.RollbackTargetID = "", fleet.TypeRollback, fleet.DeploymentInProgress, true, of, first.ID
+		d.Spec.Scaling = fleet.Scaling{MinReplicas: 1, MaxReplicas: 10}
+		return d
+	}
+	deploy := func(n int) fleet.Deployment {
+		d := first
+		d.ID, d.After, d.Status = "", n, fleet.DeploymentInProgress
+		return d
+	}
+	createPolicy(t, s, policyOf(definition, "load"))
+	completed(t, s, begin(first.Scaled(8, "")).ID)
+	if n := begin(rollback(begin(deploy(8)).ID)).After; n != 8 {
+		t.Errorf("%d replicas instead of the 8 that the rollout has kept", n)
+	}
+	completed(t, s, idOf(load(t, s, first.Workload()).Target))
+	if n := begin(rollback(begin(deploy(3)).ID)).After; n != 8 {
+		t.Errorf("%d replicas instead of the 8 that are live", n)
+	}
+	completed(t, s, idOf(load(t, s, first.Workload()).Target))
+	begin(first.Scaled(9, ""))
+	if n := begin(rollback(begin(deploy(3)).ID)).After; n != 9 {
+		t.Errorf("%d replicas instead of the 9 that were on their way", n)
+	}
+	if n := begin(rollback(completed(t, s, begin(deploy(3)).ID).ID)).After; n != 3 {
+		t.Errorf("%d replicas instead of the 3 of the rollout that has completed", n)
+	}
+}
+
 // TestGrantedLimits: what a vertical policy has set holds as long as there is the policy.
 func TestGrantedLimits(t *testing.T) {
 	s, _ := open(t)

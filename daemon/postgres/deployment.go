@@ -123,7 +123,8 @@ func (t *transaction) replicasBefore(ctx context.Context, w dbsqlc.Workload) (in
 }
 
 // keepReplicas gives a deployment the number of replicas that is wanted now, where
-// it asks for that and a policy owns the number.
+// it asks for that and a policy owns the number. What a deployment in progress was to
+// change is not wanted any more by the one that undoes it.
 func (t *transaction) keepReplicas(ctx context.Context, w dbsqlc.Workload, d *fleet.Deployment) error {
 	if !d.KeepReplicas || w.TargetDeploymentID == nil {
 		return nil
@@ -133,10 +134,15 @@ func (t *transaction) keepReplicas(ctx context.Context, w dbsqlc.Workload, d *fl
 		return err
 	}
 	target, err := t.deployment(ctx, *w.TargetDeploymentID)
-	if err == nil && !target.Removal {
-		d.After = min(max(target.After, d.Spec.Scaling.MinReplicas), d.Spec.Scaling.MaxReplicas)
+	if err != nil || target.Removal {
+		return err
 	}
-	return err
+	wanted := target.After
+	if d.RollbackOfID == target.ID && target.Status == fleet.DeploymentInProgress && w.LiveDeploymentID != nil {
+		wanted = target.AskedBefore(d.Before)
+	}
+	d.After = min(max(wanted, d.Spec.Scaling.MinReplicas), d.Spec.Scaling.MaxReplicas)
+	return nil
 }
 
 // supersede ends the deployment in progress of d's workload, if there is one, in favour of d.
