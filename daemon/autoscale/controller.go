@@ -111,9 +111,7 @@ func (c *Controller) runOnce(ctx context.Context, now time.Time) error {
 	}
 	var failed error
 	for _, s := range states {
-		v := Verdict{Replicas: s.Replicas, Recommendations: s.Recommendations}
-		decideReplicas(now, s, &v)
-		failed = errors.Join(failed, c.carryOut(ctx, now, s, v))
+		failed = errors.Join(failed, c.carryOut(ctx, now, s, decideReplicas(now, s)))
 	}
 	c.resizeAll(ctx, now, states)
 	return failed

@@ -43,8 +43,7 @@ type Verdict struct {
 // Decide is what becomes of a workload. It returns the same for the same state and
 // changes nothing of it.
 func Decide(now time.Time, s fleet.ScalingState) Verdict {
-	v := Verdict{Replicas: s.Replicas, Recommendations: s.Recommendations}
-	decideReplicas(now, s, &v)
+	v := decideReplicas(now, s)
 	decideLimits(now, s, &v)
 	return v
 }
@@ -71,7 +70,8 @@ type wish struct {
 }
 
 // decideReplicas is the part of Decide that is about the number of replicas.
-func decideReplicas(now time.Time, s fleet.ScalingState, v *Verdict) {
+func decideReplicas(now time.Time, s fleet.ScalingState) Verdict {
+	v := Verdict{Replicas: s.Replicas, Recommendations: s.Recommendations}
 	var horizontal, scheduled []fleet.ScalingPolicy
 	for _, p := range s.Policies {
 		switch p.Rules.Type {
@@ -82,7 +82,7 @@ func decideReplicas(now time.Time, s fleet.ScalingState, v *Verdict) {
 		}
 	}
 	if len(horizontal)+len(scheduled) == 0 {
-		return
+		return v
 	}
 	windows := windowsAt(now, scheduled)
 	bounds := boundsOf(s.Range, horizontal, windows)
@@ -113,6 +113,7 @@ func decideReplicas(now time.Time, s fleet.ScalingState, v *Verdict) {
 	t.busy(s)
 	v.Decision = t.decision(now, s, wishes)
 	v.Replicas, v.Scale = t.value, t.value != s.Replicas
+	return v
 }
 
 // longestWindow is the longest stabilization window of the policies.

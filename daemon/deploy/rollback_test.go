@@ -106,13 +106,7 @@ func TestRollbackKeepsTheCount(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	byHand := func(t *testing.T, r *rig, id string) {
-		t.Helper()
-		if _, err := r.service.Rollback(fleet.AsSystem(t.Context()), fleet.RollbackRequest{DeploymentID: id}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	to := func(t *testing.T, r *rig, id, target string) {
+	byHand := func(t *testing.T, r *rig, id, target string) {
 		t.Helper()
 		d, err := r.service.Rollback(fleet.AsSystem(t.Context()), fleet.RollbackRequest{DeploymentID: id, TargetID: target})
 		if err != nil || !d.KeepReplicas {
@@ -139,7 +133,7 @@ func TestRollbackKeepsTheCount(t *testing.T) {
 		{"by hand", func(t *testing.T, r *rig) {
 			r.scale(t, 5)
 			after(time.Second)
-			byHand(t, r, r.deploy(t, 3))
+			byHand(t, r, r.deploy(t, 3), "")
 		}, 5},
 		{"by hand, completed", func(t *testing.T, r *rig) {
 			r.scale(t, 5)
@@ -150,15 +144,15 @@ func TestRollbackKeepsTheCount(t *testing.T) {
 			if d := r.status(id); d.Status != fleet.DeploymentCompleted {
 				t.Fatalf("the rollout is %s", d.Status)
 			}
-			byHand(t, r, id)
+			byHand(t, r, id, "")
 		}, 5},
 		{"by hand, to what is live by its name", func(t *testing.T, r *rig) {
 			r.scale(t, 5)
 			after(time.Second)
-			to(t, r, r.deploy(t, 3), r.store.live)
+			byHand(t, r, r.deploy(t, 3), r.store.live)
 		}, 5},
 		{"by hand, to what is live by its name, and nothing was superseded", func(t *testing.T, r *rig) {
-			to(t, r, r.deploy(t, 3), r.store.live)
+			byHand(t, r, r.deploy(t, 3), r.store.live)
 		}, 2},
 		{"superseded itself", func(t *testing.T, r *rig) {
 			r.scale(t, 5)

@@ -279,6 +279,26 @@ func target(t *testing.T, address string) fleet.HealthTarget {
 	}
 }
 
+// written has a monitor run meanwhile, in fake time: of which instances it wrote.
+func written(t *testing.T, m *health.Monitor, s *store, meanwhile func()) map[string]bool {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- m.Run(ctx) }()
+	meanwhile()
+	synctest.Wait()
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("run: %v", err)
+	}
+	close(s.updates)
+	seen := make(map[string]bool)
+	for u := range s.updates {
+		seen[u.InstanceID] = true
+	}
+	return seen
+}
+
 // hung is an engine whose commands do not end before their time has run out.
 type hung struct{ inside }
 
@@ -303,26 +323,15 @@ func TestHungCommandsDelayNoOtherCheck(t *testing.T) {
 		}
 		instance("other", "image")
 		m := health.NewMonitor(health.Config{Store: s, Engine: hung{}, Logger: slog.New(slog.DiscardHandler), Changed: func(fleet.Workload) {}})
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- m.Run(ctx) }()
-		time.Sleep(time.Second) // every slot that they can have is theirs by now
-		s.mu.Lock()
-		for k := range 20 {
-			instance("later "+strconv.Itoa(k), "image")
-		}
-		s.mu.Unlock()
-		time.Sleep(10 * time.Second)
-		synctest.Wait()
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("run: %v", err)
-		}
-		close(s.updates)
-		seen := make(map[string]bool)
-		for u := range s.updates {
-			seen[u.InstanceID] = true
-		}
+		seen := written(t, m, s, func() {
+			time.Sleep(time.Second) // every slot that they can have is theirs by now
+			s.mu.Lock()
+			for k := range 20 {
+				instance("later "+strconv.Itoa(k), "image")
+			}
+			s.mu.Unlock()
+			time.Sleep(10 * time.Second)
+		})
 		if len(seen) != 21 {
 			t.Errorf("%d others were checked, want 21", len(seen))
 		}
@@ -345,19 +354,7 @@ func TestOneThatIsBrokenStopsNoOther(t *testing.T) {
 		m := health.NewMonitor(health.Config{
 			Store: s, Engine: inside{}, Logger: slog.New(slog.NewTextHandler(&logged, nil)), Changed: func(fleet.Workload) {},
 		})
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- m.Run(ctx) }()
-		time.Sleep(time.Minute)
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("run: %v", err)
-		}
-		close(s.updates)
-		seen := make(map[string]bool)
-		for u := range s.updates {
-			seen[u.InstanceID] = true
-		}
+		seen := written(t, m, s, func() { time.Sleep(time.Minute) })
 		if len(seen) != 2 || !seen["first"] || !seen["last"] {
 			t.Errorf("verdicts of %v were written, want those of the first and the last", seen)
 		}
